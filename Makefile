@@ -1,0 +1,37 @@
+# Refinery: `make demo` shows it working, `make test` tests it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+JOBS ?= 2
+
+.PHONY: demo test test-long lint bench clean help
+
+help: ## What can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(STAMP): pyproject.toml requirements/dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+demo: $(STAMP) ## Run the main job on a temporary project, offline
+	$(BIN)/refinery demo
+
+test: $(STAMP) ## Run the test suite
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not long"
+
+test-long: $(STAMP) ## Run the soak tests
+	$(BIN)/python -m pytest -n $(JOBS) -m long
+
+lint: $(STAMP) ## Format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(STAMP) ## Run every benchmark; ratios against a baseline of the same run
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove what was installed and cached
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

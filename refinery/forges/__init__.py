@@ -1,0 +1,1 @@
+"""Hosts of claims, branches, pulls and checks."""

@@ -1,0 +1,208 @@
+"""Observe, plan, repair: what makes the system correct after any process died at any point (F3, F22).
+
+Each repair takes the claim over in role `merge` first, so two reconcilers, or one beside a worker, never both act; what
+needs no lease is create-only. Running it again after it succeeded does nothing.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from refinery import lease as leases
+from refinery.attempt import Leftover, leftovers, mark_saved, snapshot_leftover
+from refinery.core import claims
+from refinery.core.claims import is_live
+from refinery.core.lease import Lease
+from refinery.core.model import CLAIMS, Claim, ClaimState, Role, Status
+from refinery.core.outcomes import Outcome
+from refinery.core.repairs import Mend, Repair, outdated, repairs, stalled
+from refinery.errors import ClaimLostError, RefineryError
+from refinery.ports import PullDraft
+from refinery.process import find_strays, kill_strays
+from refinery.project import Project, View, view
+from refinery.worktree import empty_trash, remove
+
+_LEASE = 300.0
+_OLD = 86400.0  # seconds after which a folder of a check that nobody removed is a dead one's
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One thing that was (or would be) mended; `error` when it could not be."""
+
+    what: str
+    subject: str
+    why: str
+    error: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """`{repair, subject, why, error}`."""
+        return {"repair": self.what, "subject": self.subject, "why": self.why, "error": self.error or None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileOptions:
+    """As whom to mend, and whether only to say what would be."""
+
+    holder: str
+    is_rehearsal: bool = False
+    echo: Callable[[str], None] = lambda _: None
+
+
+class Reconciler:
+    """Mends one project, on the forge and on this machine."""
+
+    def __init__(self, project: Project, options: ReconcileOptions) -> None:
+        self.project = project
+        self.forge = project.forge
+        self.options = options
+
+    def reconcile(self) -> list[Done]:
+        """Everything that there is to mend; first this machine's, so that no work is behind a released claim."""
+        done = self._this_machine()
+        done += self._repository()
+        seen = view(self.project)
+        done += [self._mend(each, seen) for each in repairs(seen.tasks, seen.state, seen.now)]
+        done += self._delete(seen)
+        return done
+
+    def reset_stalled(self, hours: float) -> list[Done]:
+        """Give back what nobody has worked on for `hours`; a live claim is never touched (F3)."""
+        done = self._this_machine()
+        seen = view(self.project)
+        ages = {name: _age(task.source) for name, task in seen.tasks.tasks.items()}
+        return done + [
+            self._mend(each, seen) for each in stalled(seen.tasks, seen.state, seen.now, hours, ages)
+        ]
+
+    def _this_machine(self) -> list[Done]:
+        """Strays of dead attempts end, their work is preserved, their folders go."""
+        home = self.project.home
+        mine = [each for each in leftovers(home.path) if _is_of(each, self.project.slug)]
+        ids = [each.meta.work.id for each in mine if each.meta is not None]
+        done = [Done("end-stray", str(pid), "its attempt is dead") for pid in find_strays(ids)]
+        if not self.options.is_rehearsal:
+            kill_strays(ids)
+        done += [self._save(each) for each in mine]
+        if not self.options.is_rehearsal:
+            for folder in home.worktrees.glob(".*"):
+                if time.time() - folder.stat().st_mtime > _OLD:
+                    remove(folder, home.path)
+            empty_trash(home.path)
+        return done
+
+    def _save(self, leftover: Leftover) -> Done:
+        if leftover.meta is None:
+            return Done("keep", leftover.folder.name, "its note cannot be read", leftover.problem)
+        work = leftover.meta.work
+        try:
+            if self.options.is_rehearsal:
+                return Done("preserve", work.id, "its worker is dead")
+            commit = snapshot_leftover(self.project.mirror, leftover, self.forge.now())
+            ref = self.forge.preserve(work.key, work.attempt, work.claim, commit) if commit else ""
+            if commit:
+                mark_saved(leftover.folder)
+            remove(leftover.folder, self.project.home.path)
+        except RefineryError as error:
+            return Done("keep", work.id, "its work could not be saved", error.message)
+        return Done(
+            "preserve", work.id, f"its worker is dead; {'work is at ' + ref if ref else 'it had no work'}"
+        )
+
+    def _repository(self) -> list[Done]:
+        if self.options.is_rehearsal:
+            return []
+        return [Done("repair", self.project.base, each) for each in self.forge.repair(self.project.base)]
+
+    def _mend(self, repair: Repair, seen: View) -> Done:
+        told = Done(repair.kind, repair.task.id, repair.why)
+        if self.options.is_rehearsal:
+            return told
+        try:
+            lease = self._take(repair)
+            self._carry_out(repair, lease, seen)
+        except RefineryError as error:
+            return replace(told, error=error.message)
+        self.options.echo(f"{repair.task.id}: {repair.kind} ({repair.why})")
+        return told
+
+    def _take(self, repair: Repair) -> Lease:
+        """The claim, in role `merge`; a broken lease is taken over although it looks live."""
+        now = self.forge.now()
+        tip = repair.tip
+        if tip is not None and is_live(tip, now) and not claims.is_broken(tip, now):
+            raise ClaimLostError(f"{repair.task.id} was claimed meanwhile")
+        if tip is not None and tip.claim is not None and is_live(tip, now):
+            ended = replace(
+                tip.claim, state=ClaimState.RELEASED, expires_at=now, reason="its lease was broken"
+            )
+            moved = self.forge.write_claim(CLAIMS + repair.task.key, ended, tip.sha)
+            tip = replace(tip, sha=moved, claim=ended)
+        wanted = leases.Wanted(
+            key=repair.task.key,
+            task=repair.task.id,
+            role=Role.MERGE,
+            holder=self.options.holder,
+            seconds=_LEASE,
+            attempt=0,
+        )
+        return leases.acquire(self.forge, tip, wanted, now)
+
+    def _carry_out(self, repair: Repair, lease: Lease, seen: View) -> None:
+        old = repair.tip.claim if repair.tip is not None else None
+        if repair.kind in (Mend.FINISH_LANDING, Mend.SHOW_DONE):
+            self._end(repair, lease, Outcome.MERGED, Status.DONE)
+        elif repair.kind is Mend.FINISH_WORK and old is not None and old.outcome is not None:
+            self._finish_work(repair, lease, old, seen)
+        elif repair.task.status is Status.IN_PROGRESS or old is None or old.mirror is None:
+            self._end(repair, lease, Outcome.FORCE_STOPPED, Status.READY)
+        else:
+            self._end(repair, lease, Outcome.FORCE_STOPPED, old.mirror)
+
+    def _end(self, repair: Repair, lease: Lease, outcome: Outcome, status: Status) -> None:
+        """Mirror, then the release that records it."""
+        self.project.tasks.mirror(lease, repair.task, status)
+        recorded = replace(lease, claim=replace(lease.claim, mirror=status))
+        leases.release(self.forge, recorded, outcome, self.forge.now(), reason=repair.why)
+
+    def _finish_work(self, repair: Repair, lease: Lease, old: Claim, seen: View) -> None:
+        """What the dead worker had left to do after its push: pull, mirror, release."""
+        limits, outcome = seen.config.limits, old.outcome or Outcome.FORCE_STOPPED
+        final = claims.released(old, outcome, self.forge.now(), backoff=limits.backoff, cap=limits.attempts)
+        status = claims.mirror_after(outcome, final.failures, limits.attempts) or Status.READY
+        if status is Status.REVIEW:
+            draft = PullDraft(
+                task=repair.task.id,
+                branch=repair.task.branch,
+                base=self.project.base,
+                head=old.head,
+                title=repair.task.title,
+                body=f"Task {repair.task.id}, attempt {old.attempt}. Its worker died after the push.",
+                draft=outcome is not Outcome.PUBLISHED,
+            )
+            final = replace(final, pull=self.forge.open_pull(lease, draft).number)
+        self.project.tasks.mirror(lease, repair.task, status)
+        leases.write(self.forge, lease, replace(final, mirror=status, reason=repair.why))
+
+    def _delete(self, seen: View) -> list[Done]:
+        refs = outdated(seen.tasks, seen.state, seen.now)
+        if refs and not self.options.is_rehearsal:
+            self.forge.delete_refs(refs)
+        return [Done("delete", ref, "its task is finished for a day") for ref in refs]
+
+
+def _is_of(leftover: Leftover, slug: str) -> bool:
+    return leftover.meta is None or leftover.meta.work.project == slug
+
+
+def _age(path: str) -> float:
+    try:
+        return time.time() - Path(path).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def failed(done: Sequence[Done]) -> bool:
+    """Whether anything could not be mended."""
+    return any(each.error for each in done)

@@ -1,0 +1,255 @@
+"""One task from claim to pull: acquire → read again → attempt → push → pull → release.
+
+Properties: nothing is spent before the claim is ours and the task was read again (F5); the attempt's work is on the
+forge before anything local is removed (F9); whatever happens, the run ends with one outcome of the closed list (F10).
+A process killed at any point leaves a claim that expires, and a worktree that reconcile saves.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from refinery import lease as leases
+from refinery.core import claims
+from refinery.core.blockers import Blocker
+from refinery.core.config import ProjectConfig
+from refinery.core.model import ClaimTip, Role, Status, Task
+from refinery.core.outcomes import ENDINGS, After, Outcome
+from refinery.core.standing import Readiness
+from refinery.errors import ClaimLostError, LeaseLostError, RefineryError, UsageError
+from refinery.ports import Agent
+from refinery.process import StopFlag
+from refinery.project import Project, View, view
+from refinery.publish import Product, conclude, keep
+from refinery.queue import attempt_after, queue, still_ready
+from refinery.report import RunResult
+from refinery.working import Job, carry_out
+
+DRAIN_SECONDS: Final = 600.0  # how long a drained worker lets its agent go on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkOptions:
+    """How to work: under which caller's name, as which holder, with which agent ("" lets the task choose)."""
+
+    caller: str
+    holder: str
+    agent: str = ""
+    stop: StopFlag | None = None
+    drain_seconds: float = DRAIN_SECONDS
+    echo: Callable[[str], None] = lambda _: None
+    stream: Callable[[str], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A claimed task, and the look at the queue that it was chosen from."""
+
+    task: Task
+    keeper: leases.Keeper
+    seen: View
+    before: ClaimTip | None
+
+
+class Worker:
+    """Runs tasks of one project, one at a time."""
+
+    def __init__(self, project: Project, options: WorkOptions) -> None:
+        self.project = project
+        self.forge = project.forge
+        self.options = options
+
+    def run(self, task_id: str = "") -> RunResult:
+        """Take the next ready task, or the one named, from claim to release.
+
+        Raises:
+            UsageError: no such task, or the project cannot be worked on.
+            ForgeUnavailableError: the forge did not answer before anything was claimed.
+        """
+        started = time.monotonic()
+        seen = view(self.project)
+        found = queue(self.project, seen, self.options.caller)
+        if task_id and task_id not in seen.tasks.tasks:
+            problems = [str(each) for each in seen.tasks.problems if each.task == task_id]
+            raise UsageError(
+                problems[0] if problems else f"there is no task {task_id}",
+                remedy="`refinery task list` lists the tasks",
+            )
+        ready = [task for task in found.ready if not task_id or task.id == task_id]
+        if not ready:
+            return self._nothing(task_id, seen, found.skipped)
+        able, unable = self._with_agents(ready, seen.config)
+        if not able:
+            raise next(iter(unable.values()))
+        lost = ""
+        for task, name, agent in able:
+            try:
+                held = self._claim(task, seen, found.plan.readiness[task.id])
+            except ClaimLostError as error:
+                lost = error.message
+                continue
+            done = self._hold(self._job(held, name, agent), held)
+            return replace(done, seconds=time.monotonic() - started)
+        return RunResult(outcome=Outcome.CLAIM_LOST, task_id=task_id, reason=lost)
+
+    def _with_agents(
+        self, tasks: Iterable[Task], config: ProjectConfig
+    ) -> tuple[list[tuple[Task, str, Agent]], dict[str, UsageError]]:
+        """The tasks whose agent can be started, and what is wrong with the others': known before any claim (F10)."""
+        able: list[tuple[Task, str, Agent]] = []
+        unable: dict[str, UsageError] = {}
+        for task in tasks:
+            name = self.options.agent or task.agent or self.project.default_agent(config)
+            try:
+                able.append((task, name, startable(name, self.project, config)))
+            except UsageError as error:
+                unable[task.id] = error
+                self.options.echo(f"{task.id} is left out: {error.message}")
+        return able, unable
+
+    def knows(self, task_id: str) -> bool:
+        """Whether the project has a task of that id, readable or not."""
+        listed = self.project.tasks.all()
+        return task_id in listed.tasks or any(each.task == task_id for each in listed.problems)
+
+    def until_next(self) -> float:
+        """Seconds until the next task's back-off ends; infinite when no task waits for that alone."""
+        seen = view(self.project)
+        made = queue(self.project, seen, self.options.caller).plan
+        waiting = [
+            tip.claim.not_before - seen.now
+            for name, reasons in made.skipped.items()
+            if {each.code for each in reasons} == {Blocker.BACKING_OFF}
+            and (tip := seen.state.claims.get(seen.tasks.tasks[name].key)) is not None
+            and tip.claim is not None
+        ]
+        return min(waiting, default=float("inf"))
+
+    def _nothing(self, task_id: str, seen: View, skipped: Mapping[str, str]) -> RunResult:
+        """Nothing to do, and why; a named task that somebody holds is claim-lost."""
+        if not task_id:
+            return RunResult(outcome=Outcome.NOTHING_READY, reason=_why(skipped), skipped=skipped)
+        tip = seen.state.claims.get(seen.tasks.tasks[task_id].key)
+        taken = claims.is_live(tip, seen.now)
+        outcome = Outcome.CLAIM_LOST if taken else Outcome.NOTHING_READY
+        return RunResult(outcome=outcome, task_id=task_id, reason=skipped.get(task_id, "not ready"))
+
+    def _claim(self, task: Task, seen: View, found: Readiness) -> _Held:
+        """Acquire, then read the task again before anything is spent (F5, F29)."""
+        before = seen.state.claims.get(task.key)
+        seconds = seen.config.limits.lease
+        wanted = leases.Wanted(
+            key=task.key,
+            task=task.id,
+            role=Role.WORK,
+            holder=self.options.holder,
+            seconds=seconds,
+            attempt=attempt_after(task, seen.state),
+            task_sha256=claims.task_sha256(task),
+            is_restarted=found.is_restarted,
+            is_repair=found.repairs is not None,
+        )
+        lease = leases.acquire(self.forge, before, wanted, self.forge.now())
+        self.options.echo(f"claimed {task.id} (attempt {lease.claim.attempt}): {task.title}")
+        held = _Held(task, leases.Keeper(self.forge, lease, seconds), seen, before)
+        try:
+            return self._read_again(held)
+        except ClaimLostError as error:
+            leases.release(self.forge, lease, Outcome.CLAIM_LOST, self.forge.now(), reason=error.message)
+            raise
+
+    def _read_again(self, held: _Held) -> _Held:
+        seen = view(self.project)
+        task = seen.tasks.tasks.get(held.task.id)
+        if task is None or claims.task_sha256(task) != held.keeper.lease.claim.task_sha256:
+            raise ClaimLostError(f"{held.task.id} was changed while it was being claimed")
+        found = still_ready(self.project, seen, self.options.caller, task, held.before)
+        if not found.is_ready:
+            why = "; ".join(each.text for each in found.reasons)
+            raise ClaimLostError(f"{task.id} is no longer ready: {why}")
+        return replace(held, task=task, seen=seen)
+
+    def _hold(self, job: Job, held: _Held) -> RunResult:
+        """Everything between claim and release; every error becomes an outcome, and a mistake of ours is raised too."""
+        result = RunResult(
+            outcome=Outcome.INTERNAL_ERROR,
+            task_id=held.task.id,
+            attempt=held.keeper.lease.claim.attempt,
+            agent=job.agent_name,
+            branch=held.task.branch,
+        )
+        try:
+            self.project.tasks.mirror(held.keeper.lease, held.task, Status.IN_PROGRESS)
+            with carry_out(job) as done:
+                product = keep(self.project, held.keeper, held.task, done.product)
+                done.saved()
+                lease, pull = conclude(self.project, held.keeper, held.task, product, held.seen.config)
+        except LeaseLostError as error:
+            return replace(result, outcome=Outcome.LEASE_LOST, reason=error.message)
+        except RefineryError as error:
+            return self._failed(held, result, error)
+        except Exception as error:
+            self._failed(held, result, RefineryError(f"unexpected {type(error).__name__}: {error}"))
+            raise
+        return replace(
+            result,
+            outcome=product.outcome,
+            reason=product.reason,
+            commit=product.commit,
+            pull=pull.number if pull is not None else lease.claim.pull,
+            tokens=done.result.total_tokens if done.result is not None else None,
+            cost_usd=done.result.cost_usd if done.result is not None else None,
+        )
+
+    def _job(self, held: _Held, name: str, agent: Agent) -> Job:
+        return Job(
+            project=self.project,
+            task=held.task,
+            seen=held.seen,
+            keeper=held.keeper,
+            agent_name=name,
+            agent=agent,
+            options=self.options,
+        )
+
+    def _failed(self, held: _Held, result: RunResult, error: RefineryError) -> RunResult:
+        """Release with the error's own outcome where the forge still answers.
+
+        An outcome that leaves a task as it was would have it tried again at once, for ever: here it is a failure.
+        """
+        self.options.echo(f"{held.task.id}: {error.message}")
+        is_ours = ENDINGS[error.outcome].after is not After.UNCHANGED
+        outcome = error.outcome if is_ours else Outcome.INTERNAL_ERROR
+        product = Product(outcome=outcome, reason=error.message, base="", tip="")
+        try:
+            conclude(self.project, held.keeper, held.task, product, held.seen.config)
+        except RefineryError as second:
+            self.options.echo(
+                f"{held.task.id}: the claim could not be released ({second.message}); it will expire"
+            )
+        return replace(result, outcome=outcome, reason=error.message)
+
+
+def _why(skipped: Mapping[str, str]) -> str:
+    if not skipped:
+        return "there are no tasks"
+    return f"{len(skipped)} tasks are not ready"
+
+
+def startable(name: str, project: Project, config: ProjectConfig) -> Agent:
+    """The agent of that name.
+
+    Raises:
+        UsageError: nobody defines it, or its program is not installed here.
+    """
+    agent = project.agent(name, config)
+    settings = config.agents.get(name)
+    program = settings.command[0] if settings is not None and settings.command else name
+    if "/" not in program and shutil.which(program) is None:
+        raise UsageError(
+            f"the agent {name} cannot be started: there is no program {program} on PATH",
+            remedy=f"install {program}, or choose another agent with --agent or `agent:` in the configuration",
+        )
+    return agent

@@ -1,0 +1,359 @@
+"""One attempt inside its worktree: set-up, agent, stop everything, snapshot, verify.
+
+Nothing here writes to the forge but the renewals of the lease. The worktree is removed only after its work was saved
+there; whatever else happens, the next reconcile finds it.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, Protocol
+
+from refinery.attempt import Work, begin, mark_saved
+from refinery.boxed import Place
+from refinery.core.agent import AgentRequest, AgentResult, Finished
+from refinery.core.endings import Facts, ending_of
+from refinery.core.model import PullState, Task
+from refinery.core.outcomes import Outcome
+from refinery.core.result_file import ResultFile, ResultFileError
+from refinery.core.sanitise import clean, one_line
+from refinery.git import Signature
+from refinery.lease import Keeper
+from refinery.ports import Agent
+from refinery.process import Ended, Stop, StopFlag, run
+from refinery.project import Project, View
+from refinery.prompting import prompt_for
+from refinery.publish import Product
+from refinery.result_file import read_result
+from refinery.snapshot import Snapshot, Stamp, commit_snapshot, snapshot
+from refinery.transcript import Transcript, prefix_of, transcript_path
+from refinery.worktree import Worktree, remove
+
+_TICK: Final = 1.0  # seconds between two looks at lease and drain deadline
+
+
+class Options(Protocol):
+    """What an attempt needs to know of how to work."""
+
+    @property
+    def stop(self) -> StopFlag | None:
+        """Somebody's wish to stop: draining lets the agent finish, forcing ends it."""
+
+    @property
+    def drain_seconds(self) -> float:
+        """How long a drained worker lets its agent go on."""
+
+    @property
+    def echo(self) -> Callable[[str], None]:
+        """Takes one line for people."""
+
+    @property
+    def stream(self) -> Callable[[str], None] | None:
+        """Takes the agent's output, line by line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A held task, and who is to work on it."""
+
+    project: Project
+    task: Task
+    seen: View
+    keeper: Keeper
+    agent_name: str
+    agent: Agent
+    options: Options
+
+
+@dataclass(slots=True)
+class Done:
+    """What an attempt made; call `saved` once the forge has it."""
+
+    product: Product
+    folder: Path
+    result: AgentResult | None = None
+    is_saved: bool = field(default=False, init=False)
+
+    def saved(self) -> None:
+        """The forge holds the work: the worktree may go."""
+        mark_saved(self.folder)
+        self.is_saved = True
+
+
+@contextmanager
+def carry_out(job: Job) -> Iterator[Done]:
+    """Prepare, work and snapshot; the worktree goes to the trash when the block ends and the work was saved."""
+    tip = _tip_to_continue(job)
+    work = _work(job, tip)
+    worktree = begin(job.project.mirror, job.project.home.path, work, carry_from=job.project.checkout)
+    done = None
+    try:
+        done = _Attempt(job, work, worktree).run()
+        yield done
+    finally:
+        if done is not None and done.is_saved:
+            remove(worktree.folder, job.project.home.path)
+
+
+def _tip_to_continue(job: Job) -> str:
+    """The branch's commit if an attempt continues from it; a branch whose pull has ended is put aside first."""
+    state, task = job.seen.state, job.task
+    tip = state.heads.get(task.branch, "")
+    pull = state.pull_of(task.key)
+    if not tip or pull is None or pull.state is PullState.OPEN:
+        job.project.forge.sync(state, [job.project.base, task.branch])
+        return tip
+    job.project.forge.sync(state, [job.project.base])
+    claim = replace(job.keeper.lease.claim, head="", branch="", pull=None)
+    job.keeper.lease = job.project.forge.retire(job.keeper.lease, claim, task.branch, tip)
+    return ""
+
+
+def _work(job: Job, tip: str) -> Work:
+    lease = job.keeper.lease
+    return Work(
+        project=job.project.slug,
+        task=job.task.id,
+        key=job.task.key,
+        attempt=lease.claim.attempt,
+        claim=lease.tip,
+        branch=job.task.branch,
+        base=job.project.base_tip(job.seen.state),
+        tip=tip,
+        base_branch=job.project.base,
+    )
+
+
+class _Attempt:
+    """The phases of one attempt, in order."""
+
+    def __init__(self, job: Job, work: Work, worktree: Worktree) -> None:
+        self.job = job
+        self.work = work
+        self.worktree = worktree
+        self.config = job.seen.config
+        self.files = worktree.folder / "files"  # prompt and result: outside the tree, never in a snapshot
+        self.files.mkdir()
+        self.place = Place(
+            config=self.config,
+            mirror=job.project.mirror.path,
+            worktree=worktree.tree,
+            marker=work.id,
+            writable=(self.files,),
+        )
+        self.child_stop = StopFlag()
+        self.drain_at: float | None = None
+
+    def run(self) -> Done:
+        """All phases; the transcript keeps what every process printed."""
+        job, home = self.job, self.job.project.home
+        path = transcript_path(
+            home.transcripts, self.work.project, self.work.key, self.work.attempt, self.work.claim
+        )
+        prefix = prefix_of(job.agent_name, os.getpid())
+        echo = job.options.stream
+        try:
+            with Transcript(
+                path, redact=job.project.redactor().line, echo=echo, prefix=prefix
+            ) as self.transcript:
+                return self._phases()
+        finally:
+            self.child_stop.close()
+
+    def _phases(self) -> Done:
+        failed = self._set_up()
+        if failed:
+            return Done(self._product(Outcome.SETUP_FAILED, failed), self.worktree.folder)
+        ended, result = self._run_agent()
+        said, problem = self._said()
+        taken = self._snapshot()
+        facts = Facts(
+            result=result,
+            said=said,
+            is_changed=taken.tree != self._base_tree(),
+            is_forced=ended.stopped is Stop.FORCE,
+            is_drained=ended.stopped is Stop.DRAIN,
+            markers=taken.markers,
+            result_problem=problem,
+        )
+        outcome, reason = ending_of(facts)
+        product = self._commit(self._product(outcome, reason, said, taken), taken, said)
+        if outcome is Outcome.PUBLISHED:
+            refused = self._verify()
+            if refused:
+                product = replace(product, outcome=Outcome.VERIFY_FAILED, reason=refused)
+        return Done(product, self.worktree.folder, result)
+
+    def _base_tree(self) -> str:
+        return self.job.project.mirror.tree_of(self.work.base)
+
+    def _set_up(self) -> str:
+        """Run the set-up commands; why they failed, or nothing."""
+        for argv in self.config.setup:
+            ended = self._run("setup", argv, self.config.limits.setup_timeout)
+            if not ended.succeeded:
+                return f"setup {how(ended)}: {self._last_words()}"
+        return ""
+
+    def _verify(self) -> str:
+        """Early advice: why it is bad, or nothing. It can only worsen an outcome."""
+        for argv in self.config.verify:
+            ended = self._run("verify", argv, self.config.limits.check_timeout)
+            if not ended.succeeded:
+                return f"verify {how(ended)}: {self._last_words()}"
+        return ""
+
+    def _run_agent(self) -> tuple[Ended, AgentResult]:
+        job = self.job
+        prompt = prompt_for(
+            job.task,
+            job.seen,
+            self.worktree,
+            attempt=self.work.attempt,
+            base=job.project.base,
+            result_file=str(self.files / "result.json"),
+            delimiter=secrets.token_hex(8),
+        )
+        prompt_file = self.files / "prompt.md"
+        prompt_file.write_text(prompt, encoding="utf-8")
+        request = AgentRequest(
+            task=job.task.id,
+            attempt=self.work.attempt,
+            prompt=prompt,
+            prompt_file=prompt_file,
+            worktree=self.worktree.tree,
+            result_file=self.files / "result.json",
+            known=frozenset(os.environ),
+        )
+        command = job.agent.command(request)
+        settings = self.config.agents.get(job.agent_name)
+        timeout = (settings.timeout if settings is not None else None) or self.config.limits.timeout
+        spec = self.place.spec(
+            command.argv,
+            timeout=timeout,
+            stdin=command.stdin,
+            allow=command.allow,
+            extra=command.env,
+            read_only=settings.read_only if settings is not None else (),
+        )
+        self.transcript.begin(f"agent {job.agent_name}", command.argv)
+        ended = run(
+            spec, on_output=self.transcript.write, stop=self.child_stop, tick=self._tick, tick_seconds=_TICK
+        )
+        self.transcript.end(how(ended))
+        return ended, job.agent.result(_finished(ended, self.transcript.tail()))
+
+    def _run(self, what: str, argv: Sequence[str], timeout: float) -> Ended:
+        self.transcript.begin(what, argv)
+        spec = self.place.spec(argv, timeout=timeout)
+        ended = run(
+            spec, on_output=self.transcript.write, stop=self.child_stop, tick=self._tick, tick_seconds=_TICK
+        )
+        self.transcript.end(how(ended))
+        return ended
+
+    def _tick(self) -> None:
+        """Renew the lease; pass a wish to stop on, a drain only after its deadline."""
+        self.job.keeper.tick(self.job.project.forge.now())
+        stop = self.job.options.stop
+        if stop is None or stop.state is Stop.NONE:
+            return
+        if stop.state is Stop.FORCE:
+            self.child_stop.request(Stop.FORCE)
+            return
+        self.drain_at = self.drain_at or time.monotonic() + self.job.options.drain_seconds
+        if time.monotonic() >= self.drain_at:
+            self.child_stop.request(Stop.DRAIN)
+
+    def _said(self) -> tuple[ResultFile | None, str]:
+        try:
+            return read_result(self.files / "result.json"), ""
+        except ResultFileError as error:
+            return None, error.message
+
+    def _snapshot(self) -> Snapshot:
+        return snapshot(self.job.project.mirror, self.worktree, max_file=self.config.limits.max_file)
+
+    def _product(
+        self,
+        outcome: Outcome,
+        reason: str,
+        said: ResultFile | None = None,
+        taken: Snapshot | None = None,
+    ) -> Product:
+        return Product(
+            outcome=outcome,
+            reason=one_line(clean(reason), 500),
+            base=self.work.base,
+            tip=self.work.tip,
+            has_markers=bool(taken is not None and taken.markers),
+            title=said.title if said is not None else "",
+            body=_body(self.job, self.work, said, taken),
+        )
+
+    def _commit(self, product: Product, taken: Snapshot, said: ResultFile | None) -> Product:
+        """The one commit of the attempt; none when the tree is the base's, or the branch holds it already."""
+        if taken.tree == self._base_tree():
+            return product
+        if not taken.is_changed and self.worktree.parents == (self.work.tip,):
+            return replace(product, commit=self.work.tip)
+        job = self.job
+        commit = commit_snapshot(
+            job.project.mirror,
+            taken,
+            self.worktree.parents,
+            Stamp(task=job.task.id, attempt=self.work.attempt, claim=self.work.claim),
+            Signature(f"{job.agent_name} (polecat)", "polecat@localhost", job.project.forge.now()),
+            _message(job.task, said),
+        )
+        return replace(product, commit=commit)
+
+    def _last_words(self) -> str:
+        lines = [line for line in self.transcript.tail() if line.strip()]
+        return self.job.project.redactor().text(clean(lines[-1])) if lines else "it printed nothing"
+
+
+def _finished(ended: Ended, tail: tuple[str, ...]) -> Finished:
+    return Finished(
+        exit_code=ended.exit_code,
+        signal=ended.signal,
+        timed_out=ended.timed_out,
+        stopped=bool(ended.stopped),
+        start_error=ended.start_error or ("its guard was killed" if ended.lost else ""),
+        tail=tail,
+    )
+
+
+def how(ended: Ended) -> str:
+    """How a process ended, in words."""
+    if ended.start_error:
+        return f"did not run ({ended.start_error})"
+    if ended.timed_out:
+        return "ran into its time limit"
+    if ended.stopped:
+        return "was stopped"
+    if ended.lost:
+        return "ended in an unknown way"
+    if ended.signal is not None:
+        return f"was ended by signal {ended.signal}"
+    return f"exited with {ended.exit_code}"
+
+
+def _message(task: Task, said: ResultFile | None) -> str:
+    title = one_line((said.title if said is not None else "") or task.title, 72)
+    summary = clean(said.summary).strip() if said is not None else ""
+    return f"{title}\n\n{summary}" if summary else title
+
+
+def _body(job: Job, work: Work, said: ResultFile | None, taken: Snapshot | None) -> str:
+    """The pull's description: what the agent says of it, and what was left out."""
+    parts = [clean(said.summary).strip()] if said is not None and said.summary.strip() else []
+    parts.append(f"Task {work.task}, attempt {work.attempt}, agent {job.agent_name}.")
+    if taken is not None and taken.left_out:
+        named = "\n".join(f"- {one_line(each.path, 200)}: {each.reason}" for each in taken.left_out[:20])
+        parts.append(f"Left out of the snapshot:\n{named}")
+    return "\n\n".join(parts)

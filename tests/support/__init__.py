@@ -1,0 +1,1 @@
+"""Helpers of the tests: real repositories, a real git server, real processes."""
