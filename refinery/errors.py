@@ -74,6 +74,12 @@ class LeaseLostError(RefineryError):
     outcome = Outcome.LEASE_LOST
 
 
+class InTheWayError(RefineryError):
+    """Local changes in a checkout of the base would be overwritten; the landing waits for their owner."""
+
+    outcome = Outcome.WAITING
+
+
 class PushRefusedError(RefineryError):
     """The forge refuses this push for good: its words are in the message."""
 

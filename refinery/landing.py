@@ -14,11 +14,11 @@ from typing import Final, Protocol, Self
 from refinery import lease as leases
 from refinery.checks import CheckRun, run_checks
 from refinery.core.lease import Lease
-from refinery.core.model import Check, Freeze, Role, Status
+from refinery.core.model import Freeze, Role, Status
 from refinery.core.outcomes import Outcome
 from refinery.core.reasons import Code, Reason, reason
 from refinery.core.verdict import CHECKS_APP, POLL, Decision, Verdict, policy_digest
-from refinery.errors import ClaimLostError, LeaseLostError, RefineryError, RefMovedError
+from refinery.errors import ClaimLostError, InTheWayError, RefineryError, RefMovedError
 from refinery.git import Signature
 from refinery.judging import Judge, Judged
 from refinery.ports import Landed, LandingItem, LandingPlan
@@ -75,15 +75,20 @@ class Line:
         judged = first
         for _ in range(_TRIES):
             if self._is_stopping():
-                return _waits(judged, reason(Code.UNKNOWN, what="the result: the merger was stopped")), ""
+                return self._waits(
+                    judged, reason(Code.UNKNOWN, what="the result: the merger was stopped")
+                ), ""
             judged = self._judge_now(first.pull.number)
             if judged.verdict.decision is not Decision.MERGE:
                 return judged, ""
             try:
                 return judged, self._land(judged)
-            except (RefMovedError, ClaimLostError) as error:
+            except (RefMovedError, ClaimLostError, InTheWayError) as error:
                 self.options.echo(f"pull {first.pull.number}: {error.message}; it is judged again")
-        return _waits(judged, reason(Code.UNKNOWN, what="a base that stands still")), ""
+        return self._waits(judged, reason(Code.UNKNOWN, what="a base that stands still")), ""
+
+    def _waits(self, judged: Judged, *reasons: Reason) -> Judged:
+        return replace(judged, verdict=Verdict(Decision.WAIT, reasons, self.forge.now() + POLL))
 
     def _is_stopping(self) -> bool:
         return self.options.stop is not None and self.options.stop.state is not Stop.NONE
@@ -93,19 +98,24 @@ class Line:
         self.keeper.ensure(self.forge.now())
         seen = view(self.project)
         judged = self.judge.judge(seen.state.pulls[number], seen)
+        if judged.verdict.decision is Decision.MERGE or _lacks_only_checks(judged):
+            obstructed = self._obstructed(judged)
+            if obstructed is not None:
+                return obstructed
         if _lacks_only_checks(judged):
             self._check(judged, seen)
             seen = view(self.project)
             judged = self.judge.judge(seen.state.pulls[number], seen)
-        if judged.verdict.decision is Decision.MERGE and judged.snapshot.result is not None:
-            found = self.forge.obstacles(judged.pull.base, judged.snapshot.result.paths)
-            if found:
-                return _waits(
-                    judged, *(reason(Code.IN_THE_WAY, path=each, base=judged.pull.base) for each in found)
-                )
         return judged
 
-    def _check(self, judged: Judged, seen: View) -> tuple[Check, ...]:
+    def _obstructed(self, judged: Judged) -> Judged | None:
+        """The pull as waiting, where somebody's local changes in a checkout of the base are in its way."""
+        result = judged.snapshot.result
+        found = self.forge.obstacles(judged.pull.base, result.paths) if result is not None else ()
+        reasons = [reason(Code.IN_THE_WAY, path=path, base=judged.pull.base) for path in found]
+        return self._waits(judged, *reasons) if reasons else None
+
+    def _check(self, judged: Judged, seen: View) -> None:
         self.options.echo(f"pull {judged.pull.number}: checking the predicted result")
         results = run_checks(
             self.project,
@@ -119,7 +129,6 @@ class Line:
         )
         if not self._is_stopping():
             self.forge.set_checks(self.keeper.ensure(self.forge.now()), judged.snapshot.tree, results)
-        return results
 
     def _commit(self, judged: Judged, seen: View) -> str:
         """The commit that would land: squashed, or a merge where the policy says so."""
@@ -161,7 +170,7 @@ class Line:
         )
         try:
             landed = self._move(plan)
-        except RefMovedError:
+        except (RefMovedError, InTheWayError):
             leases.release(self.forge, lease, Outcome.WAITING, self.forge.now(), reason="moved while landing")
             raise
         self._verify(plan, landed)
@@ -216,16 +225,19 @@ class Line:
         return self.project.mirror.is_ancestor(plan.commit, state.heads[plan.base])
 
     def _finish(self, judged: Judged, landed: Landed) -> None:
-        """Mirrors first, then the release that records them."""
-        lease = landed.leases[0]
-        task = view(self.project).tasks.tasks.get(judged.pull.task)
-        if task is not None:
-            self.project.tasks.mirror(lease, task, Status.DONE)
-        done = Lease(lease.ref, lease.tip, replace(lease.claim, mirror=Status.DONE))
+        """Mirror first, then the release that records it; what fails here is mended by reconcile, since it landed."""
+        lease, name = landed.leases[0], judged.pull.task
+        claim = lease.claim
         try:
+            self.project.tasks.mirror(lease, self.project.tasks.get(name), Status.DONE)
+            claim = replace(claim, mirror=Status.DONE)
+        except RefineryError as error:
+            self.options.echo(f"{name}: landed, and its task does not show it: {error.message}")
+        try:
+            done = replace(lease, claim=claim)
             leases.release(self.forge, done, Outcome.MERGED, self.forge.now())
-        except LeaseLostError:
-            self.options.echo(f"{judged.pull.task}: landed, and its claim went to somebody else")
+        except RefineryError as error:
+            self.options.echo(f"{name}: landed, and its claim is not given back: {error.message}")
 
 
 def _lacks_only_checks(judged: Judged) -> bool:
@@ -233,7 +245,3 @@ def _lacks_only_checks(judged: Judged) -> bool:
     return bool(reasons) and all(
         each.code is Code.CHECK_MISSING and each.facts.get("app") == CHECKS_APP for each in reasons
     )
-
-
-def _waits(judged: Judged, *reasons: Reason) -> Judged:
-    return replace(judged, verdict=Verdict(Decision.WAIT, reasons, POLL))

@@ -4,12 +4,12 @@ One merger at a time per base holds the claim `landing/<base>`. What it does wit
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from refinery import lease as leases
 from refinery.core.keys import key_for
 from refinery.core.model import Pull, PullState, Role
-from refinery.core.reasons import Code, Reason, reason
+from refinery.core.reasons import Code, reason
 from refinery.core.verdict import CHECKS_APP, POLL, Decision, Verdict
 from refinery.errors import ClaimLostError, UsageError
 from refinery.judging import Judge, Judged
@@ -134,7 +134,9 @@ class Merger:
         try:
             lease = leases.acquire_landing(forge, tip, base, wanted, forge.now())
         except ClaimLostError as error:
-            _tell(report, judged, reason(Code.UNKNOWN, what=f"what the other merger does: {error.message}"))
+            busy = reason(Code.UNKNOWN, what=f"what the other merger does ({error.message})")
+            waits = Verdict(Decision.WAIT, (busy,), forge.now() + POLL)
+            _tell(report, [replace(each, verdict=waits) if may_land(each) else each for each in judged])
             return
         with Line(self.project, self.judge, lease, self.options) as line:
             for each in judged:
@@ -154,12 +156,9 @@ def may_land(judged: Judged) -> bool:
     return all(missing)
 
 
-def _tell(report: MergeReport, judged: Iterable[Judged], extra: Reason | None = None) -> None:
+def _tell(report: MergeReport, judged: Iterable[Judged]) -> None:
     for each in judged:
-        verdict = each.verdict
-        if extra is not None and may_land(each):
-            verdict = Verdict(Decision.WAIT, (extra,), verdict.look_again_at or POLL)
-        report.add(Row(each.pull.number, each.pull.task, verdict))
+        report.add(Row(each.pull.number, each.pull.task, each.verdict))
 
 
 def _by_base(pulls: Iterable[Pull], seen: View) -> dict[str, list[Pull]]:

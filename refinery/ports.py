@@ -158,6 +158,7 @@ class Forge(Protocol):
 
         Raises:
             RefMovedError: the base, a claim or a pull is no longer what the plan was made on; nothing landed.
+            InTheWayError: a checkout of the base has local changes that it would overwrite; nothing landed.
         """
 
     def freeze(self, landing: Lease, freeze: Freeze) -> None:

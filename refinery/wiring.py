@@ -10,7 +10,15 @@ from typing import Final
 
 from refinery import agents
 from refinery.configured import read_project, read_user
-from refinery.core.config import PROJECT_FILES, ProjectConfig, UserConfig, UserProject, merge_agents
+from refinery.core.config import (
+    BUILT_IN_AGENTS,
+    PROJECT_FILES,
+    AgentConfig,
+    ProjectConfig,
+    UserConfig,
+    UserProject,
+    merge_agents,
+)
 from refinery.core.text import did_you_mean
 from refinery.errors import UsageError
 from refinery.forges.git.by_path import PathRefs
@@ -35,8 +43,11 @@ def is_url(repository: str) -> bool:
     return not Path(repository).exists() and _URL.match(repository) is not None
 
 
-def open_projects(home: Home, slugs: Iterable[str]) -> list[Project]:
+def open_projects(home: Home, slugs: Iterable[str], *, afresh: bool = False) -> list[Project]:
     """The named projects, or all registered ones.
+
+    `afresh`: project configurations are parsed from the base's own bytes, not taken from the home's cache, which an
+    agent without a box could have written: for whatever decides a landing.
 
     Raises:
         UsageError: an unknown slug, or nothing is registered.
@@ -54,10 +65,10 @@ def open_projects(home: Home, slugs: Iterable[str]) -> list[Project]:
                 f"there is no project {slug}",
                 remedy=did_you_mean(slug, user.projects) or "`refinery init` registers one",
             )
-    return [open_project(home, user, slug) for slug in wanted]
+    return [open_project(home, user, slug, afresh=afresh) for slug in wanted]
 
 
-def open_project(home: Home, user: UserConfig, slug: str) -> Project:
+def open_project(home: Home, user: UserConfig, slug: str, *, afresh: bool = False) -> Project:
     """One registered project. Its repository and mirror are looked at; nothing is fetched yet."""
     registered = user.projects[slug]
     remote = is_url(registered.repository)
@@ -72,7 +83,7 @@ def open_project(home: Home, user: UserConfig, slug: str) -> Project:
         forge=GitForge(refs, mirror, source, is_url=remote),
         mirror=mirror,
         home=home,
-        configured=_configuration(home, user, mirror),
+        configured=_configuration(home, user, mirror, afresh=afresh),
         agent=_agent,
         default_agent=lambda config: default_agent(config, user),
         secrets=_secrets(),
@@ -88,17 +99,28 @@ def _refs(registered: UserProject, local: LocalRepository | None, mirror: Mirror
     return PathRefs(local.common_dir.resolve(), mirror.path), str(local.path)
 
 
-def _configuration(home: Home, user: UserConfig, mirror: Mirror) -> Callable[[str], ProjectConfig]:
+def _configuration(
+    home: Home, user: UserConfig, mirror: Mirror, *, afresh: bool
+) -> Callable[[str], ProjectConfig]:
     """Reads the project's file at a base commit, once per commit; from the base alone, never from a head."""
 
     @cache
     def read(base: str) -> ProjectConfig:
         found = mirror.read_files(base, PROJECT_FILES)
         name = next((name for name in PROJECT_FILES if found[name] is not None), PROJECT_FILES[0])
-        config = read_project(home, found[name] or b"", f"{name} (on the base, {base[:12]})")
+        source = f"{name} (on the base, {base[:12]})"
+        config = (
+            _parsed(found[name] or b"", source) if afresh else read_project(home, found[name] or b"", source)
+        )
         return replace(config, agents=merge_agents(config, user))
 
     return read
+
+
+def _parsed(text: bytes, source: str) -> ProjectConfig:
+    from refinery.core.config_model import parse_project  # noqa: PLC0415  (its import costs what only merging pays)
+
+    return parse_project(text, source)
 
 
 def default_agent(config: ProjectConfig, user: UserConfig) -> str:
@@ -109,7 +131,9 @@ def default_agent(config: ProjectConfig, user: UserConfig) -> str:
 
 
 def _agent(name: str, config: ProjectConfig) -> Agent:
-    return agents.find(name, {each: settings.settings() for each, settings in config.agents.items()})
+    budget = config.budgets.per_attempt_usd
+    known = {name: AgentConfig(), **config.agents} if name in BUILT_IN_AGENTS else config.agents
+    return agents.find(name, {each: settings.settings(budget) for each, settings in known.items()})
 
 
 def _task_folder(local: LocalRepository | None, tasks: Path) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ def _pull(settings: Settings, number: int) -> int:
     from refinery.judging import Judge
     from refinery.project import view
 
-    project = one_project(settings, "explain")
+    project = one_project(settings, "explain", afresh=True)
     seen = view(project)
     if number not in seen.state.pulls:
         raise UsageError(f"{project.slug} has no pull {number}", remedy="`refinery status` lists the pulls")

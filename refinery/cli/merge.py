@@ -68,7 +68,7 @@ def _merge(settings: Settings, stop: "StopFlag", options: dict[str, Any]) -> "Me
         stop=stop,
         echo=echo_for(settings),
     )
-    found = projects(settings)
+    found = projects(settings, afresh=True)
     if how.pulls and len(found) > 1:
         from refinery.errors import UsageError
 

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from refinery.project import Project
 
 
-def projects(settings: "Settings") -> "list[Project]":
-    """The projects that `-p` names, or all registered ones."""
+def projects(settings: "Settings", *, afresh: bool = False) -> "list[Project]":
+    """The projects that `-p` names, or all registered ones; `afresh` as in `open_projects`."""
     from refinery.wiring import open_projects
 
-    return open_projects(settings.open_home(create=False), settings.projects)
+    return open_projects(settings.open_home(create=False), settings.projects, afresh=afresh)
 
 
-def one_project(settings: "Settings", what: str) -> "Project":
+def one_project(settings: "Settings", what: str, *, afresh: bool = False) -> "Project":
     """The one project to work on.
 
     Raises:
         UsageError: several are registered and none was named.
     """
-    found = projects(settings)
+    found = projects(settings, afresh=afresh)
     if len(found) > 1:
         names = ", ".join(project.slug for project in found)
         raise UsageError(f"{what} needs one project of {names}", remedy="name it with -p")

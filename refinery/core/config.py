@@ -46,8 +46,9 @@ class AgentConfig:
     max_budget_usd: Annotated[float | None, Key("The most dollars of one attempt", gt=0)] = None
     timeout: Annotated[float | None, Key("Instead of limits.timeout", "duration?", gt=0)] = None
 
-    def settings(self) -> AgentSettings:
-        """What the agent's adapter is given."""
+    def settings(self, budget: float | None = None) -> AgentSettings:
+        """What the agent's adapter is given; `budget` (dollars) bounds an attempt from outside."""
+        budgets = [each for each in (self.max_budget_usd, budget) if each is not None]
         return AgentSettings(
             command=self.command,
             arguments=self.arguments,
@@ -55,7 +56,7 @@ class AgentConfig:
             read_only=self.read_only,
             model=self.model,
             max_turns=self.max_turns,
-            max_budget_usd=self.max_budget_usd,
+            max_budget_usd=min(budgets, default=None),
         )
 
 
@@ -118,11 +119,9 @@ class LimitsConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetsConfig:
-    """The most that agents may cost, in dollars, where they report a cost."""
+    """The most that agents may cost, in dollars, for programs that can be told (claude)."""
 
     per_attempt_usd: Annotated[float | None, Key("One attempt", gt=0)] = None
-    per_task_usd: Annotated[float | None, Key("All attempts at one task", gt=0)] = None
-    per_day_usd: Annotated[float | None, Key("Everything within 24 hours", gt=0)] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

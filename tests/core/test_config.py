@@ -45,7 +45,7 @@ policy:
   required: [build, {name: scan, app: scanner}]
   squash: no
 limits: {lease: 4h, memory: 4GB, backoff: 0}
-budgets: {per_day_usd: 20}
+budgets: {per_attempt_usd: 20}
 sandbox: auto
 """
 
@@ -139,7 +139,7 @@ def test_all_mistakes_are_listed_with_their_lines():
         ("agents: {'a b': x}", "agents.a b: 'a b' is not a name"),
         ("base: a..b", "base: 'a..b' is not a branch name"),
         ("base: refs/heads/main", "is not a branch name"),
-        ("budgets: {per_day_usd: -1}", "must be more than 0"),
+        ("budgets: {per_attempt_usd: -1}", "must be more than 0"),
         ("a: 1\na: 2", "refinery.yml:2: a: is given twice, first in line 1"),
         ("[1, 2]", "refinery.yml:1: must be a mapping of keys to values"),
         ("label: [a\nb: c", "refinery.yml:2: not valid YAML"),

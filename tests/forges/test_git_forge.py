@@ -14,11 +14,10 @@ from support.server import allow_push, serve
 from refinery.core.lease import Lease
 from refinery.core.model import Claim, Freeze, PullState, Review, ReviewState, Role
 from refinery.core.outcomes import Outcome
-from refinery.errors import RefMovedError
+from refinery.errors import InTheWayError, RefMovedError
 from refinery.forges.git import checkouts
 from refinery.forges.git.by_path import PathRefs
 from refinery.forges.git.by_url import UrlRefs
-from refinery.forges.git.checkouts import InTheWayError
 from refinery.forges.git.forge import GitForge
 from refinery.git import Signature
 from refinery.mirror import Mirror

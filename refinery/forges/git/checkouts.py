@@ -16,15 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from refinery.core.model import BRANCHES
-from refinery.errors import ForgeUnavailableError
+from refinery.errors import ForgeUnavailableError, InTheWayError
 from refinery.forges.git.refs import RefUpdate
 from refinery.git import Git
 
 _PATIENCE: Final = 10.0
-
-
-class InTheWayError(ForgeUnavailableError):
-    """Local changes in a checkout of the base would be overwritten; the landing waits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from refinery.core.keys import key_for
 from refinery.core.lease import Lease
 from refinery.core.model import BRANCHES, LANDING, PULLS, Claim, PullState
 from refinery.core.outcomes import Outcome
-from refinery.errors import ForgeUnavailableError
+from refinery.errors import ForgeUnavailableError, InTheWayError
 from refinery.forges.git.by_path import PathRefs
-from refinery.forges.git.checkouts import InTheWayError, checkouts_of, finish, moving, notes
+from refinery.forges.git.checkouts import checkouts_of, finish, moving, notes
 from refinery.forges.git.checkouts import obstacles as in_the_way
 from refinery.forges.git.locks import exclusive, noted, recover
 from refinery.forges.git.records import encode_pull
