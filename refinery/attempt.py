@@ -6,9 +6,9 @@ note is damage, not a crash. A process is known by its id *and* its start time: 
 
 import json
 import os
+import secrets
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -94,7 +94,8 @@ def begin(mirror: Mirror, home: Path, work: Work, *, carry_from: Path | None = N
 def _claim_folder(worktrees: Path, meta: Meta) -> Path:
     """The attempt's folder with its note in it: both appear at once."""
     worktrees.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=".new-", dir=worktrees))
+    building = worktrees / scratch_name("new")
+    building.mkdir()
     write_meta(building, meta)
     folder = worktrees / meta.work.id
     try:
@@ -166,6 +167,21 @@ def leftovers(home: Path) -> list[Leftover]:
             continue
         if not is_alive(meta):
             found.append(Leftover(folder, meta))
+    return found
+
+
+def scratch_name(kind: str) -> str:
+    """A new name for a folder of this process's that holds nobody's work."""
+    return f".{kind}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def dead_scratch(home: Path) -> list[Path]:
+    """Such folders whose process is dead. One whose process id was given out again stays until that one has ended."""
+    found = []
+    for folder in sorted((home / "worktrees").glob(".*-*-*")):
+        pid = folder.name.split("-")[1]
+        if pid.isdecimal() and process_start(int(pid)) is None:
+            found.append(folder)
     return found
 
 

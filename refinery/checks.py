@@ -3,12 +3,12 @@
 A command that could not run has not passed and has not failed: it "did not run" (F19), and nothing merges on that.
 """
 
-import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from refinery.attempt import scratch_name
 from refinery.boxed import Place
 from refinery.core.config import ProjectConfig
 from refinery.core.model import Check, Conclusion
@@ -34,7 +34,7 @@ class CheckRun:
 
 def run_checks(project: Project, config: ProjectConfig, what: CheckRun) -> tuple[Check, ...]:
     """Run set-up, then all of `checks:` in parallel up to the limit; results name the tree that they are of."""
-    folder = project.home.worktrees / f".check-{what.tree[:12]}-{secrets.token_hex(4)}"
+    folder = project.home.worktrees / scratch_name("check")
     try:
         worktree = prepare(project.mirror, folder, base=what.commit, branch="refinery/check")
         place = Place(

@@ -50,7 +50,10 @@ class Home:
         path = Path(os.path.abspath((path or default_path()).expanduser()))  # noqa: PTH100  (symlinks stay as named)
         with explained(path):
             if not create and not path.is_dir():
-                raise UsageError(f"there is no home folder at {path}", remedy="run `refinery init` first")
+                raise UsageError(
+                    f"there is no home folder at {path}",
+                    remedy="`refinery init SLUG --repo PATH_OR_URL --tasks FOLDER` makes it with the first project",
+                )
             _check_foreign(path)
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             _check_writable(path)
@@ -116,6 +119,19 @@ class Home:
             after = _registered(before, slug, values, str(self.config_file))
             if after != before:
                 write_atomic(self.config_file, after)
+
+    def check_slug(self, slug: str) -> None:
+        """Refuse a name that could not be registered, before anything is made of it.
+
+        Raises:
+            UsageError: as it says.
+        """
+        from refinery.core.config_types import slug as checked  # noqa: PLC0415  (opening a home needs no parser)
+
+        try:
+            checked(slug)
+        except ValueError as error:
+            raise UsageError(str(error), remedy="choose another name for the project") from error
 
 
 def _registered(before: bytes, slug: str, values: dict[str, str], source: str) -> bytes:

@@ -1,20 +1,21 @@
-"""One landing after the other on one base, under one landing lease.
+"""Landing on one base, under one landing lease: batches of pulls, checked as one tree, moved in one step.
 
-Properties: what lands is exactly the tree that the checks ran on (F23), of the head that was judged (F20), on the
-base that it was predicted for; if any of these moved, nothing lands and the pull is judged again on what is there
-now. The landing claim carries the intent before anything moves, so a crash at any point is finished by reconcile (F22).
+Properties: what lands is exactly the tree that the checks ran on (F23), of the heads that were judged (F20), on the
+base that it was predicted for; if any of these moved, nothing lands and all are judged again on what is there now. The
+landing claim carries the intent before anything moves, so a crash at any point is finished by reconcile (F22).
 Accepted race: a person may push to the base between two landings; the next prediction starts from there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Protocol, Self
 
 from refinery import lease as leases
+from refinery.batch import Step, did_run, green_prefix, stack
 from refinery.checks import CheckRun, run_checks
 from refinery.core.lease import Lease
-from refinery.core.model import Freeze, Role, Status
+from refinery.core.model import Check, Freeze, Role, Status
 from refinery.core.outcomes import Outcome
 from refinery.core.reasons import Code, Reason, reason
 from refinery.core.verdict import CHECKS_APP, POLL, Decision, Verdict, policy_digest
@@ -26,6 +27,7 @@ from refinery.process import Stop, StopFlag
 from refinery.project import Project, View, view
 
 LEASE: Final = 900.0  # seconds of the landing claim and of a task's claim while it lands
+_BATCH: Final = 32  # pulls that are checked as one tree
 _TRIES: Final = 5  # times that a pull is judged again because something moved meanwhile
 
 
@@ -58,6 +60,8 @@ class Line:
         self.judge = judge
         self.options = options
         self.keeper = leases.Keeper(self.forge, landing, LEASE)
+        self._results: dict[str, tuple[Check, ...]] = {}
+        self._at_once = _BATCH
 
     def __enter__(self) -> Self:
         return self
@@ -70,43 +74,39 @@ class Line:
         except RefineryError as problem:
             self.options.echo(f"the landing claim could not be released: {problem.message}; it will expire")
 
-    def land(self, first: Judged) -> tuple[Judged, str]:
-        """Judge one pull on the present base, check it, land it; the verdict, and the commit if it landed."""
-        judged = first
-        for _ in range(_TRIES):
-            if self._is_stopping():
-                return self._waits(
-                    judged, reason(Code.UNKNOWN, what="the result: the merger was stopped")
-                ), ""
-            judged = self._judge_now(first.pull.number)
-            if judged.verdict.decision is not Decision.MERGE:
-                return judged, ""
-            try:
-                return judged, self._land(judged)
-            except (RefMovedError, ClaimLostError, InTheWayError) as error:
-                self.options.echo(f"pull {first.pull.number}: {error.message}; it is judged again")
-        return self._waits(judged, reason(Code.UNKNOWN, what="a base that stands still")), ""
+    def land(self, first: Sequence[Judged]) -> Iterator[tuple[Judged, str]]:
+        """Land what may of these pulls, in their order: each with its verdict, and its commit if it landed."""
+        waiting = {each.pull.number: each for each in first}
+        for _ in range(len(first) + _TRIES):  # each round settles a pull, unless something moved meanwhile
+            if not waiting or self._is_stopping():
+                break
+            for judged, commit in self._round(list(waiting)):
+                del waiting[judged.pull.number]
+                yield judged, commit
+        why = "the merger was stopped" if self._is_stopping() else "the base did not stand still"
+        for each in waiting.values():
+            yield self._waits(each, reason(Code.UNKNOWN, what=f"the result: {why}")), ""
 
-    def _waits(self, judged: Judged, *reasons: Reason) -> Judged:
-        return replace(judged, verdict=Verdict(Decision.WAIT, reasons, self.forge.now() + POLL))
-
-    def _is_stopping(self) -> bool:
-        return self.options.stop is not None and self.options.stop.state is not Stop.NONE
-
-    def _judge_now(self, number: int) -> Judged:
-        """The verdict on what is there now; checks run first where only their results are missing."""
+    def _round(self, numbers: Sequence[int]) -> Iterator[tuple[Judged, str]]:
+        """Judge all of them on the present base; settle what will not land, and land a batch of the rest."""
         self.keeper.ensure(self.forge.now())
         seen = view(self.project)
-        judged = self.judge.judge(seen.state.pulls[number], seen)
-        if judged.verdict.decision is Decision.MERGE or _lacks_only_checks(judged):
-            obstructed = self._obstructed(judged)
-            if obstructed is not None:
-                return obstructed
-        if _lacks_only_checks(judged):
-            self._check(judged, seen)
-            seen = view(self.project)
+        ready = []
+        for number in numbers:
             judged = self.judge.judge(seen.state.pulls[number], seen)
-        return judged
+            settled = judged if self._is_settled(judged) else self._obstructed(judged)
+            if settled is None:
+                ready.append(judged)
+            else:
+                yield settled, ""
+        if ready:
+            yield from self._batch(ready, seen)
+
+    def _is_settled(self, judged: Judged) -> bool:
+        """Whether nothing that this pass may still do changes the verdict."""
+        if judged.verdict.decision is Decision.MERGE:
+            return False
+        return not lacks_only_checks(judged) or judged.snapshot.tree in self._results
 
     def _obstructed(self, judged: Judged) -> Judged | None:
         """The pull as waiting, where somebody's local changes in a checkout of the base are in its way."""
@@ -115,78 +115,131 @@ class Line:
         reasons = [reason(Code.IN_THE_WAY, path=path, base=judged.pull.base) for path in found]
         return self._waits(judged, *reasons) if reasons else None
 
-    def _check(self, judged: Judged, seen: View) -> None:
-        self.options.echo(f"pull {judged.pull.number}: checking the predicted result")
-        results = run_checks(
-            self.project,
-            seen.config,
-            CheckRun(
-                commit=self._commit(judged, seen),
-                tree=judged.snapshot.tree,
-                tick=lambda: self.keeper.tick(self.forge.now()),
-                stop=self.options.stop,
-            ),
-        )
-        if not self._is_stopping():
-            self.forge.set_checks(self.keeper.ensure(self.forge.now()), judged.snapshot.tree, results)
+    def _waits(self, judged: Judged, *reasons: Reason) -> Judged:
+        return replace(judged, verdict=Verdict(Decision.WAIT, reasons, self.forge.now() + POLL))
 
-    def _commit(self, judged: Judged, seen: View) -> str:
+    def _is_stopping(self) -> bool:
+        return self.options.stop is not None and self.options.stop.state is not Stop.NONE
+
+    def _batch(self, ready: Sequence[Judged], seen: View) -> Iterator[tuple[Judged, str]]:
+        """Land the longest prefix on whose tree the checks pass; the first pull behind it is judged alone next."""
+        policy = self.judge.policy(seen)
+
+        def commit_of(judged: Judged, tree: str, parent: str) -> str:
+            return self._commit(judged, tree, parent, seen)
+
+        steps = stack(self.project.predictions, ready[0].base, ready[: self._at_once], policy, commit_of)
+        green = steps[: green_prefix(steps, lambda step: self._passes(step, seen))]
+        if not green or self._is_stopping():
+            return
+        try:
+            self._land(green)
+        except (RefMovedError, ClaimLostError, InTheWayError) as error:
+            self.options.echo(f"{error.message}; what was about to land is judged again")
+            return
+        for step in green:
+            yield replace(step.judged, verdict=Verdict(Decision.MERGE)), step.commit
+
+    def _passes(self, step: Step, seen: View) -> bool:
+        """Whether the checks pass on a step's tree; they run only where nobody knows yet (F24)."""
+        if self._is_stopping():
+            return False
+        checks = self._results.get(step.tree) or seen.state.checks.get(step.tree, ())
+        missing = set(seen.config.checks) - {check.name for check in checks}
+        if missing or (step.tree not in self._results and not did_run(checks)):
+            checks = self._check(step, seen)
+        if not did_run(checks):
+            self._at_once = 1
+        policy = self.judge.policy(seen)
+        return step.verdict(step.tree, checks, policy, self.forge.now()).decision is Decision.MERGE
+
+    def _check(self, step: Step, seen: View) -> tuple[Check, ...]:
+        self.options.echo(f"pull {step.judged.pull.number}: checking the predicted result")
+        what = CheckRun(
+            commit=step.commit,
+            tree=step.tree,
+            tick=lambda: self.keeper.tick(self.forge.now()),
+            stop=self.options.stop,
+        )
+        results = run_checks(self.project, seen.config, what)
+        if not self._is_stopping():
+            self.forge.set_checks(self.keeper.ensure(self.forge.now()), step.tree, results)
+            self._results[step.tree] = results
+        return results
+
+    def _commit(self, judged: Judged, tree: str, parent: str, seen: View) -> str:
         """The commit that would land: squashed, or a merge where the policy says so."""
         pull, policy = judged.pull, self.judge.policy(seen)
-        parents = [judged.base] if policy.squash else [judged.base, pull.head]
-        checks = ", ".join(sorted(check.name for check in judged.snapshot.checks))
         trailers = {
             "Refinery-Task": pull.task,
             "Refinery-Pull": str(pull.number),
-            "Refinery-Base": judged.base,
+            "Refinery-Base": parent,
             "Refinery-Head": pull.head,
-            "Refinery-Tree": judged.snapshot.tree,
-            "Refinery-Checks": checks or "none",
+            "Refinery-Tree": tree,
+            "Refinery-Checks": ", ".join(sorted(seen.config.checks)),
             "Refinery-Policy": policy_digest(policy)[:16],
         }
         tail = "\n".join(f"{name}: {' '.join(value.split())}" for name, value in trailers.items())
         body = f"{pull.body.strip()}\n\n" if pull.body.strip() else ""
         message = f"{pull.title} (#{pull.number})\n\n{body}{tail}\n"
+        parents = [parent] if policy.squash else [parent, pull.head]
         committer = Signature("Refinery", "refinery@localhost", self.forge.now())
         author = replace(self._author(pull.head), at=committer.at)
-        return self.project.mirror.commit(judged.snapshot.tree, parents, author, committer, message)
+        return self.project.mirror.commit(tree, parents, author, committer, message)
 
     def _author(self, head: str) -> Signature:
         shown = self.project.mirror.git().text("log", "-1", "--format=%an%x00%ae", head, "--")
         name, _, email = shown.partition("\0")
         return Signature(name, email, 0)
 
-    def _land(self, judged: Judged) -> str:
-        seen = view(self.project)
-        commit = self._commit(judged, seen)
-        lease = self._acquire_task(judged)
+    def _land(self, steps: Sequence[Step]) -> None:
+        """Take the tasks' claims, move everything at once, read back, then mirrors and releases."""
+        held = self._acquire([step.judged for step in steps])
+        last = steps[-1]
         plan = LandingPlan(
-            base=judged.pull.base,
-            old=judged.base,
-            commit=commit,
-            tree=judged.snapshot.tree,
-            items=(LandingItem(pull=judged.pull, lease=lease, commit=commit),),
+            base=last.judged.pull.base,
+            old=steps[0].judged.base,
+            commit=last.commit,
+            tree=last.tree,
+            items=tuple(
+                LandingItem(pull=step.judged.pull, lease=lease, commit=step.commit)
+                for step, lease in zip(steps, held, strict=True)
+            ),
             delete_branches=self.options.delete_branches,
         )
         try:
             landed = self._move(plan)
         except (RefMovedError, InTheWayError):
-            leases.release(self.forge, lease, Outcome.WAITING, self.forge.now(), reason="moved while landing")
+            self._give_back(held)
             raise
         self._verify(plan, landed)
-        self._finish(judged, landed)
-        self.options.echo(f"pull {judged.pull.number}: merged into {plan.base} as {commit[:12]}")
-        return commit
+        for step, lease in zip(steps, landed.leases, strict=True):
+            self._finish(step.judged.pull.task, lease)
+            self.options.echo(
+                f"pull {step.judged.pull.number}: merged into {plan.base} as {step.commit[:12]}"
+            )
 
-    def _acquire_task(self, judged: Judged) -> Lease:
-        wanted = leases.Wanted(
-            key=judged.pull.key,
-            task=judged.pull.task,
-            role=Role.MERGE,
-            holder=self.options.holder,
-            seconds=LEASE,
-        )
-        return leases.acquire(self.forge, judged.snapshot.claim, wanted, self.forge.now())
+    def _acquire(self, judged: Sequence[Judged]) -> list[Lease]:
+        """The tasks' claims in role `merge`, all or none."""
+        held: list[Lease] = []
+        for each in judged:
+            wanted = leases.Wanted(
+                key=each.pull.key,
+                task=each.pull.task,
+                role=Role.MERGE,
+                holder=self.options.holder,
+                seconds=LEASE,
+            )
+            try:
+                held.append(leases.acquire(self.forge, each.snapshot.claim, wanted, self.forge.now()))
+            except ClaimLostError:
+                self._give_back(held)
+                raise
+        return held
+
+    def _give_back(self, held: Sequence[Lease]) -> None:
+        for lease in held:
+            leases.release(self.forge, lease, Outcome.WAITING, self.forge.now(), reason="moved while landing")
 
     def _move(self, plan: LandingPlan) -> Landed:
         """Land, with the plan as the landing claim's intent; two crash points, both told by the forge's refs."""
@@ -208,7 +261,7 @@ class Line:
 
     def _verify(self, plan: LandingPlan, landed: Landed) -> None:
         """The landed tree is read back and compared; anything unexpected freezes the base (F23)."""
-        if landed.tip == plan.commit and landed.tree == plan.tree and landed.parent == plan.old:
+        if landed.tip == plan.commit and landed.tree == plan.tree:
             return
         if self._contains(plan):
             return  # somebody pushed on top of it right after
@@ -224,9 +277,8 @@ class Line:
         self.forge.sync(state, [plan.base])
         return self.project.mirror.is_ancestor(plan.commit, state.heads[plan.base])
 
-    def _finish(self, judged: Judged, landed: Landed) -> None:
+    def _finish(self, name: str, lease: Lease) -> None:
         """Mirror first, then the release that records it; what fails here is mended by reconcile, since it landed."""
-        lease, name = landed.leases[0], judged.pull.task
         claim = lease.claim
         try:
             self.project.tasks.mirror(lease, self.project.tasks.get(name), Status.DONE)
@@ -240,8 +292,10 @@ class Line:
             self.options.echo(f"{name}: landed, and its claim is not given back: {error.message}")
 
 
-def _lacks_only_checks(judged: Judged) -> bool:
+def lacks_only_checks(judged: Judged) -> bool:
+    """Whether nothing speaks against a pull but checks of ours without a result, or that did not run."""
     reasons = judged.verdict.reasons
+    unknown = (Code.CHECK_MISSING, Code.CHECK_NOT_RUN)
     return bool(reasons) and all(
-        each.code is Code.CHECK_MISSING and each.facts.get("app") == CHECKS_APP for each in reasons
+        each.code in unknown and each.facts.get("app") == CHECKS_APP for each in reasons
     )

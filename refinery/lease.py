@@ -98,6 +98,22 @@ def release(
     return write(forge, lease, replace(claim, reason=reason[:2000]))
 
 
+def give_back(forge: Forge, lease: Lease, before: ClaimTip | None, now: float, reason: str) -> Lease:
+    """Release a claim under which nothing was begun, with the counters of the tip `before` it: no attempt is spent.
+
+    Raises:
+        LeaseLostError: as `release`.
+    """
+    old = before.claim if before is not None else None
+    claim = replace(
+        lease.claim,
+        attempt=old.attempt if old is not None else 0,
+        failures=old.failures if old is not None else 0,
+        repairs=old.repairs if old is not None else 0,
+    )
+    return release(forge, replace(lease, claim=claim), Outcome.CLAIM_LOST, now, reason=reason)
+
+
 def advance(forge: Forge, lease: Lease, **changes: object) -> Lease:
     """The claim's next commit with `changes`, still held."""
     return write(forge, lease, replace(lease.claim, **changes))  # type: ignore[arg-type]  # fields of Claim, by name

@@ -10,10 +10,10 @@ from refinery import lease as leases
 from refinery.core.keys import key_for
 from refinery.core.model import Pull, PullState, Role
 from refinery.core.reasons import Code, reason
-from refinery.core.verdict import CHECKS_APP, POLL, Decision, Verdict
+from refinery.core.verdict import POLL, Decision, Verdict
 from refinery.errors import ClaimLostError, UsageError
 from refinery.judging import Judge, Judged
-from refinery.landing import LEASE, Line
+from refinery.landing import LEASE, Line, lacks_only_checks
 from refinery.process import StopFlag
 from refinery.project import Project, View, view
 
@@ -138,22 +138,15 @@ class Merger:
             waits = Verdict(Decision.WAIT, (busy,), forge.now() + POLL)
             _tell(report, [replace(each, verdict=waits) if may_land(each) else each for each in judged])
             return
+        _tell(report, [each for each in judged if not may_land(each)])
         with Line(self.project, self.judge, lease, self.options) as line:
-            for each in judged:
-                if may_land(each):
-                    done, commit = line.land(each)
-                    report.add(Row(done.pull.number, done.pull.task, done.verdict, commit))
-                else:
-                    _tell(report, [each])
+            for done, commit in line.land([each for each in judged if may_land(each)]):
+                report.add(Row(done.pull.number, done.pull.task, done.verdict, commit))
 
 
 def may_land(judged: Judged) -> bool:
     """Whether nothing speaks against a pull but checks of ours that have not run on its predicted result."""
-    missing = [
-        each.code is Code.CHECK_MISSING and each.facts.get("app") == CHECKS_APP
-        for each in judged.verdict.reasons
-    ]
-    return all(missing)
+    return judged.verdict.decision is Decision.MERGE or lacks_only_checks(judged)
 
 
 def _tell(report: MergeReport, judged: Iterable[Judged]) -> None:

@@ -71,15 +71,20 @@ class Mirror:
         return mirror
 
     def git(
-        self, *, work_tree: Path | None = None, index: Path | None = None, extra: tuple[str, ...] = ()
+        self,
+        *,
+        work_tree: Path | None = None,
+        index: Path | None = None,
+        extra: tuple[str, ...] = (),
+        user_config: bool = False,
     ) -> Git:
-        """Git with the mirror as its git directory, verified just now.
+        """Git with the mirror as its git directory, verified just now; `user_config` for network commands to a URL.
 
         Raises:
             TamperedError: as `verify_untouched`.
         """
         self.verify_untouched()
-        return Git(self.path, work_tree=work_tree, index=index, extra=extra)
+        return Git(self.path, work_tree=work_tree, index=index, extra=extra, user_config=user_config)
 
     def verify_untouched(self) -> None:
         """Compare what only Refinery writes; about 0.1 ms, no process.
@@ -109,8 +114,7 @@ class Mirror:
             ForgeUnavailableError: no answer, none within `timeout` (seconds), or not one that can be trusted.
             UsageError: a ref or repository that does not exist, a shallow or an SHA-256 one.
         """
-        self.verify_untouched()
-        git = Git(self.path, user_config=is_url)
+        git = self.git(user_config=is_url)
         options = ("--prune", "--quiet", *transport_options(source, is_url), "--", source, *refspecs)
         for _ in range(_TRIES):
             done = git.attempt(*_FETCH, *options, timeout=timeout)
@@ -131,9 +135,9 @@ class Mirror:
             UsageError: it is empty, or its HEAD is unborn or detached.
             ForgeUnavailableError: as `fetch`.
         """
-        self.verify_untouched()
+        git = self.git(user_config=is_url)
         options = (*transport_options(source, is_url), "--symref", "--", source, "HEAD", "refs/heads/*")
-        done = Git(self.path, user_config=is_url).attempt("ls-remote", *options, timeout=timeout)
+        done = git.attempt("ls-remote", *options, timeout=timeout)
         if done.code != 0:
             raise fetch_error(source, done.code, done.err)
         return pick_default(source, done.out.decode("utf-8", "surrogateescape"))

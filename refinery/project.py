@@ -51,7 +51,7 @@ class Project:
         if tip is None:
             raise UsageError(
                 f"{self.slug} has no branch {self.base}",
-                remedy="make a first commit on it, or name another base in the project's configuration",
+                remedy=f"make a first commit on it, or name another: `refinery init {self.slug} … --base BRANCH`",
             )
         return tip
 

@@ -1,9 +1,10 @@
 """From a held task to its prompt: what the configuration, the claim's history and the pull's reviews contribute."""
 
+import secrets
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from refinery.core.model import ForgeState, PullState, ReviewState, Task
+from refinery.core.model import Check, ForgeState, PullState, ReviewState, Task
 from refinery.core.outcomes import ENDINGS
 from refinery.core.prompt import PromptFacts, build_prompt
 from refinery.project import View
@@ -11,12 +12,22 @@ from refinery.worktree import Worktree
 
 
 def prompt_for(
-    task: Task, seen: View, worktree: Worktree, *, attempt: int, base: str, result_file: str, delimiter: str
+    task: Task,
+    seen: View,
+    worktree: Worktree,
+    *,
+    failed: Sequence[Check],
+    attempt: int,
+    base: str,
+    result_file: str,
 ) -> str:
-    """The prompt of one attempt; `delimiter` is random and new."""
+    """The prompt of one attempt; `failed` are the checks that its pull failed.
+
+    `seen` is a look without the attempt's own claim, so that the last one's ending is in it.
+    """
     config = seen.config
     facts = PromptFacts(
-        delimiter=delimiter,
+        delimiter=secrets.token_hex(8),
         attempt=attempt,
         base=base,
         result_file=result_file,
@@ -24,7 +35,7 @@ def prompt_for(
         checks=[shlex.join(check.command) for check in config.checks.values()],
         is_continued=bool(worktree.tip),
         conflicts=worktree.conflicts,
-        last_failure=_last_failure(task, seen.state),
+        last_failure=_last_failure(task, seen.state, failed),
         requests=tuple(_requests(task, seen.state)),
         additions=config.prompt,
         tier=config.policy.tier,
@@ -32,7 +43,11 @@ def prompt_for(
     return build_prompt(task, facts)
 
 
-def _last_failure(task: Task, state: ForgeState) -> str:
+def _last_failure(task: Task, state: ForgeState, failed: Sequence[Check]) -> str:
+    if failed:
+        return "\n\n".join(
+            f"The check {each.name} ended with {each.conclusion}:\n{each.summary}" for each in failed
+        )
     tip = state.claims.get(task.key)
     claim = tip.claim if tip is not None else None
     if claim is None or claim.outcome is None or not ENDINGS[claim.outcome].is_failure:

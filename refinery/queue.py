@@ -1,13 +1,15 @@
 """What of the queue is ready for a caller: the plan over one look, and which open pulls an attempt could mend."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from refinery.core import claims
-from refinery.core.model import ClaimTip, Conclusion, ForgeState, Pull, PullState, ReviewState, Task
+from refinery.core.blockers import Blocker, Reason
+from refinery.core.model import Check, ClaimTip, Conclusion, ForgeState, Pull, PullState, ReviewState, Task
 from refinery.core.plan import QueuePlan, plan, readiness, unclaimed
 from refinery.core.standing import Readiness
 from refinery.errors import GitError
+from refinery.mirror import Prediction
 from refinery.project import Project, View
 
 
@@ -32,11 +34,17 @@ def queue(project: Project, seen: View, caller: str) -> Queue:
     )
     ours = {task.id for task in seen.tasks.tasks.values() if belongs(task, project.slug)}
     skipped = {
-        name: "; ".join(each.text for each in reasons)
+        name: "; ".join(each.text for each in _telling(reasons))
         for name, reasons in made.skipped.items()
         if name in ours
     }
     return Queue(tuple(task for task in made.ready if task.id in ours), skipped, made)
+
+
+def _telling(reasons: Sequence[Reason]) -> list[Reason]:
+    """The reasons without those that only repeat that its pull is open or merged."""
+    has_pull = any(each.code in (Blocker.PULL_OPEN, Blocker.PULL_MERGED) for each in reasons)
+    return [each for each in reasons if not (has_pull and each.code in (Blocker.IN_REVIEW, Blocker.LANDED))]
 
 
 def belongs(task: Task, slug: str) -> bool:
@@ -46,15 +54,21 @@ def belongs(task: Task, slug: str) -> bool:
 
 def still_ready(project: Project, seen: View, caller: str, task: Task, before: ClaimTip | None) -> Readiness:
     """The readiness of a task that we have just acquired, apart from our own claim."""
+    seen = without_claim(seen, task, before)
     return readiness(
         task,
         seen.tasks,
-        unclaimed(seen.state, task.key, before),
+        seen.state,
         seen.now,
         caller=caller,
         attempts=seen.config.limits.attempts,
         repairable=repairable(project, seen),
     )
+
+
+def without_claim(seen: View, task: Task, before: ClaimTip | None) -> View:
+    """The look as it would be without our own claim on `task`: with the tip that it took over, or none."""
+    return replace(seen, state=unclaimed(seen.state, task.key, before))
 
 
 def attempt_after(task: Task, state: ForgeState) -> int:
@@ -83,17 +97,33 @@ def _is_ours(pull: Pull, seen: View) -> bool:
 def _is_broken(project: Project, pull: Pull, seen: View) -> bool:
     if _is_change_requested(pull):
         return True
+    predicted = _predicted(project, pull, seen)
+    return predicted is not None and (bool(predicted.conflicts) or bool(_failed(predicted, seen)))
+
+
+def failed_checks(project: Project, task: Task, seen: View) -> tuple[Check, ...]:
+    """The checks that failed on the predicted result of the task's open pull: what its next attempt should mend."""
+    pull = seen.state.pull_of(task.key)
+    if pull is None or pull.state is not PullState.OPEN:
+        return ()
+    predicted = _predicted(project, pull, seen)
+    return _failed(predicted, seen) if predicted is not None else ()
+
+
+def _predicted(project: Project, pull: Pull, seen: View) -> Prediction | None:
     base = seen.state.heads.get(pull.base)
     if base is None:
-        return False
+        return None
     project.forge.sync(seen.state, [pull.base, pull.branch])
     try:
-        predicted = project.predictions.merge(base, pull.head)
+        return project.predictions.merge(base, pull.head)
     except GitError:
-        return False
+        return None
+
+
+def _failed(predicted: Prediction, seen: View) -> tuple[Check, ...]:
     failed = {Conclusion.FAILURE, Conclusion.TIMED_OUT}
-    checks = seen.state.checks.get(predicted.tree, ())
-    return bool(predicted.conflicts) or any(check.conclusion in failed for check in checks)
+    return tuple(check for check in seen.state.checks.get(predicted.tree, ()) if check.conclusion in failed)
 
 
 def _is_change_requested(pull: Pull) -> bool:

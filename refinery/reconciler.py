@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from refinery import lease as leases
-from refinery.attempt import Leftover, leftovers, mark_saved, snapshot_leftover
+from refinery.attempt import Leftover, dead_scratch, leftovers, mark_saved, snapshot_leftover
 from refinery.core import claims
 from refinery.core.claims import is_live
 from refinery.core.lease import Lease
@@ -24,7 +24,6 @@ from refinery.project import Project, View, view
 from refinery.worktree import empty_trash, remove
 
 _LEASE = 300.0
-_OLD = 86400.0  # seconds after which a folder of a check that nobody removed is a dead one's
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +85,8 @@ class Reconciler:
             kill_strays(ids)
         done += [self._save(each) for each in mine]
         if not self.options.is_rehearsal:
-            for folder in home.worktrees.glob(".*"):
-                if time.time() - folder.stat().st_mtime > _OLD:
-                    remove(folder, home.path)
+            for folder in dead_scratch(home.path):
+                remove(folder, home.path)
             empty_trash(home.path)
         return done
 

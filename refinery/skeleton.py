@@ -96,8 +96,11 @@ def _foreign_info(path: Path) -> str:
 
 
 def _foreign_refs(path: Path) -> str:
-    if os.path.lexists(path / "refs" / "replace") or b" refs/replace/" in _read(path / "packed-refs"):
-        return "unexpected refs/replace"
+    """Replaced objects, and branches: ours has none, and one could give newer gits attributes through HEAD."""
+    packed = _read(path / "packed-refs")
+    for name in ("refs/replace", "refs/heads"):
+        if os.path.lexists(path / name) or f" {name}/".encode() in packed:
+            return f"unexpected {name}"
     return ""
 
 

@@ -25,19 +25,17 @@ class LocalRepository:
     work_tree: Path | None
 
 
-def local_repository(path: Path) -> LocalRepository:
-    """The repository at `path`, found without starting git.
+def local_repository(path: Path, absent: type[RefineryError] = UsageError) -> LocalRepository:
+    """The repository at `path`, found without starting git; `absent` is raised where there is none.
 
     Raises:
         UsageError: there is nothing, no repository, or a shallow one.
     """
     if not path.is_dir():
-        raise UsageError(
-            f"{path} does not exist or is not a folder", remedy="check the path of the repository"
-        )
+        raise absent(f"{path} does not exist or is not a folder", remedy="check the path of the repository")
     git_dir = _git_dir(path)
     if git_dir is None:
-        raise UsageError(
+        raise absent(
             f"{path} is not a git repository",
             remedy="give the top folder of a checkout or a bare repository, or run `git init` there first",
         )
@@ -101,7 +99,7 @@ def pick_default(source: str, listing: str) -> str:
     problem = "is detached" if has_head else "names a branch that has no commit yet"
     raise UsageError(
         f"the HEAD of {source} {problem}, so it has no default branch",
-        remedy=f"name the base branch in the configuration, or check one out there: {_some(branches)}",
+        remedy=f"name the base with `refinery init … --base BRANCH`, or check a branch out there: {_some(branches)}",
     )
 
 
@@ -123,6 +121,6 @@ def fetch_error(source: str, code: int, stderr: str) -> RefineryError:
         stderr.strip()
     ]
     return ForgeUnavailableError(
-        f"{source} did not answer a git fetch ({code}): {lines[0]}",
+        f"{source} did not answer git ({code}): {lines[0]}",
         remedy="check that `git ls-remote` reaches it from this machine, with your credentials",
     )

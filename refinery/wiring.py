@@ -20,7 +20,7 @@ from refinery.core.config import (
     merge_agents,
 )
 from refinery.core.text import did_you_mean
-from refinery.errors import UsageError
+from refinery.errors import ForgeUnavailableError, UsageError
 from refinery.forges.git.by_path import PathRefs
 from refinery.forges.git.by_url import UrlRefs
 from refinery.forges.git.forge import GitForge
@@ -72,7 +72,7 @@ def open_project(home: Home, user: UserConfig, slug: str, *, afresh: bool = Fals
     """One registered project. Its repository and mirror are looked at; nothing is fetched yet."""
     registered = user.projects[slug]
     remote = is_url(registered.repository)
-    local = None if remote else local_repository(Path(registered.repository).expanduser().resolve())
+    local = None if remote else _local(slug, registered.repository)
     mirror = Mirror.create(home.mirrors / f"{slug}.git", registered.repository, is_url=remote)
     refs, source = _refs(registered, local, mirror)
     tasks = Path(registered.tasks).expanduser().resolve()
@@ -83,7 +83,7 @@ def open_project(home: Home, user: UserConfig, slug: str, *, afresh: bool = Fals
         forge=GitForge(refs, mirror, source, is_url=remote),
         mirror=mirror,
         home=home,
-        configured=_configuration(home, user, mirror, afresh=afresh),
+        configured=_configuration(home, user, mirror, slug, afresh=afresh),
         agent=_agent,
         default_agent=lambda config: default_agent(config, user),
         secrets=_secrets(),
@@ -93,6 +93,17 @@ def open_project(home: Home, user: UserConfig, slug: str, *, afresh: bool = Fals
     )
 
 
+def _local(slug: str, repository: str) -> LocalRepository:
+    """A registered repository: one that is gone has not answered, which is neither a mistyped path nor no work (F6)."""
+    try:
+        return local_repository(Path(repository).expanduser().resolve(), ForgeUnavailableError)
+    except ForgeUnavailableError as error:
+        raise ForgeUnavailableError(
+            f"the repository of {slug} is not there: {error.message}",
+            remedy=f"mount or restore it; if it has moved: `refinery init {slug} --repo … --tasks …`",
+        ) from error
+
+
 def _refs(registered: UserProject, local: LocalRepository | None, mirror: Mirror) -> tuple[Refs, str]:
     if local is None:
         return UrlRefs(registered.repository, mirror.path), registered.repository
@@ -100,7 +111,7 @@ def _refs(registered: UserProject, local: LocalRepository | None, mirror: Mirror
 
 
 def _configuration(
-    home: Home, user: UserConfig, mirror: Mirror, *, afresh: bool
+    home: Home, user: UserConfig, mirror: Mirror, slug: str, *, afresh: bool
 ) -> Callable[[str], ProjectConfig]:
     """Reads the project's file at a base commit, once per commit; from the base alone, never from a head."""
 
@@ -108,7 +119,7 @@ def _configuration(
     def read(base: str) -> ProjectConfig:
         found = mirror.read_files(base, PROJECT_FILES)
         name = next((name for name in PROJECT_FILES if found[name] is not None), PROJECT_FILES[0])
-        source = f"{name} (on the base, {base[:12]})"
+        source = f"{name} (of {slug}, on its base at {base[:12]})"
         config = (
             _parsed(found[name] or b"", source) if afresh else read_project(home, found[name] or b"", source)
         )

@@ -15,15 +15,16 @@ from refinery import lease as leases
 from refinery.core import claims
 from refinery.core.blockers import Blocker
 from refinery.core.config import ProjectConfig
-from refinery.core.model import ClaimTip, Role, Status, Task
+from refinery.core.model import ClaimTip, Role, Status, Task, TaskList
 from refinery.core.outcomes import ENDINGS, After, Outcome
 from refinery.core.standing import Readiness
+from refinery.core.text import did_you_mean, plural
 from refinery.errors import ClaimLostError, LeaseLostError, RefineryError, UsageError
 from refinery.ports import Agent
 from refinery.process import StopFlag
 from refinery.project import Project, View, view
 from refinery.publish import Product, conclude, keep
-from refinery.queue import attempt_after, queue, still_ready
+from refinery.queue import attempt_after, queue, still_ready, without_claim
 from refinery.report import RunResult
 from refinery.working import Job, carry_out
 
@@ -72,17 +73,15 @@ class Worker:
         seen = view(self.project)
         found = queue(self.project, seen, self.options.caller)
         if task_id and task_id not in seen.tasks.tasks:
-            problems = [str(each) for each in seen.tasks.problems if each.task == task_id]
-            raise UsageError(
-                problems[0] if problems else f"there is no task {task_id}",
-                remedy="`refinery task list` lists the tasks",
-            )
+            raise _no_such_task(task_id, seen.tasks)
         ready = [task for task in found.ready if not task_id or task.id == task_id]
         if not ready:
             return self._nothing(task_id, seen, found.skipped)
         able, unable = self._with_agents(ready, seen.config)
         if not able:
             raise next(iter(unable.values()))
+        for name, error in unable.items():
+            self.options.echo(f"{name} is left out: {error.message}")
         lost = ""
         for task, name, agent in able:
             try:
@@ -106,7 +105,6 @@ class Worker:
                 able.append((task, name, startable(name, self.project, config)))
             except UsageError as error:
                 unable[task.id] = error
-                self.options.echo(f"{task.id} is left out: {error.message}")
         return able, unable
 
     def knows(self, task_id: str) -> bool:
@@ -130,7 +128,8 @@ class Worker:
     def _nothing(self, task_id: str, seen: View, skipped: Mapping[str, str]) -> RunResult:
         """Nothing to do, and why; a named task that somebody holds is claim-lost."""
         if not task_id:
-            return RunResult(outcome=Outcome.NOTHING_READY, reason=_why(skipped), skipped=skipped)
+            why = _why(skipped, len(seen.tasks.problems))
+            return RunResult(outcome=Outcome.NOTHING_READY, reason=why, skipped=skipped)
         tip = seen.state.claims.get(seen.tasks.tasks[task_id].key)
         taken = claims.is_live(tip, seen.now)
         outcome = Outcome.CLAIM_LOST if taken else Outcome.NOTHING_READY
@@ -157,7 +156,7 @@ class Worker:
         try:
             return self._read_again(held)
         except ClaimLostError as error:
-            leases.release(self.forge, lease, Outcome.CLAIM_LOST, self.forge.now(), reason=error.message)
+            leases.give_back(self.forge, lease, before, self.forge.now(), error.message)
             raise
 
     def _read_again(self, held: _Held) -> _Held:
@@ -169,7 +168,7 @@ class Worker:
         if not found.is_ready:
             why = "; ".join(each.text for each in found.reasons)
             raise ClaimLostError(f"{task.id} is no longer ready: {why}")
-        return replace(held, task=task, seen=seen)
+        return replace(held, task=task, seen=without_claim(seen, task, held.before))
 
     def _hold(self, job: Job, held: _Held) -> RunResult:
         """Everything between claim and release; every error becomes an outcome, and a mistake of ours is raised too."""
@@ -232,10 +231,24 @@ class Worker:
         return replace(result, outcome=outcome, reason=error.message)
 
 
-def _why(skipped: Mapping[str, str]) -> str:
-    if not skipped:
-        return "there are no tasks"
-    return f"{len(skipped)} tasks are not ready"
+def _why(skipped: Mapping[str, str], problems: int) -> str:
+    """In words; a file that cannot be read is not "no task" (F6)."""
+    words = f"{plural(len(skipped), 'task is', 'tasks are')} not ready" if skipped else "there are no tasks"
+    if not problems:
+        return words
+    return f"{words}, and {plural(problems, 'file')} cannot be used (`refinery status` says why)"
+
+
+def _no_such_task(task_id: str, listed: TaskList) -> UsageError:
+    for problem in listed.problems:
+        if problem.task == task_id:
+            return UsageError(str(replace(problem, remedy="")), remedy=problem.remedy)
+    unread = f"; {plural(len(listed.problems), 'file')} cannot be used" if listed.problems else ""
+    return UsageError(
+        f"there is no task {task_id}{unread}",
+        remedy=did_you_mean(task_id, listed.tasks)
+        or "`refinery status` lists the tasks, and what is wrong with files",
+    )
 
 
 def startable(name: str, project: Project, config: ProjectConfig) -> Agent:
@@ -247,9 +260,11 @@ def startable(name: str, project: Project, config: ProjectConfig) -> Agent:
     agent = project.agent(name, config)
     settings = config.agents.get(name)
     program = settings.command[0] if settings is not None and settings.command else name
-    if "/" not in program and shutil.which(program) is None:
-        raise UsageError(
-            f"the agent {name} cannot be started: there is no program {program} on PATH",
-            remedy=f"install {program}, or choose another agent with --agent or `agent:` in the configuration",
-        )
-    return agent
+    is_path = "/" in program  # a relative one lies in the worktree: whether it is there shows later
+    if "{" in program or (is_path and not program.startswith("/")) or shutil.which(program) is not None:
+        return agent
+    lack = f"{program} is no executable file" if is_path else f"there is no program {program} on PATH"
+    raise UsageError(
+        f"the agent {name} cannot be started: {lack}",
+        remedy=f"install {program}, or choose another agent with --agent or `agent:` in the configuration",
+    )

@@ -5,7 +5,6 @@ there; whatever else happens, the next reconcile finds it.
 """
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from refinery.process import Ended, Stop, StopFlag, run
 from refinery.project import Project, View
 from refinery.prompting import prompt_for
 from refinery.publish import Product
+from refinery.queue import failed_checks
 from refinery.result_file import read_result
 from refinery.snapshot import Snapshot, Stamp, commit_snapshot, snapshot
 from refinery.transcript import Transcript, prefix_of, transcript_path
@@ -213,10 +213,10 @@ class _Attempt:
             job.task,
             job.seen,
             self.worktree,
+            failed=failed_checks(job.project, job.task, job.seen),
             attempt=self.work.attempt,
             base=job.project.base,
             result_file=str(self.files / "result.json"),
-            delimiter=secrets.token_hex(8),
         )
         prompt_file = self.files / "prompt.md"
         prompt_file.write_text(prompt, encoding="utf-8")

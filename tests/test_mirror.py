@@ -353,6 +353,7 @@ def remove_head(path: Path) -> None:
         plant("objects/info/alternates", "/tmp\n"),
         plant("objects/info/http-alternates"),
         plant("refs/replace/" + "1" * 40, "2" * 40),
+        plant("refs/heads/none", "2" * 40),
         plant("HEAD", "ref: refs/heads/evil\n"),
         plant("commondir", "/tmp\n"),
         plant("shallow"),

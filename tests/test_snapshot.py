@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from refinery.errors import GitError, TamperedError
 from refinery.git import Signature
 from refinery.scan import Reason
 from refinery.snapshot import Snapshot, Stamp, commit_snapshot, snapshot, with_trailers
-from refinery.worktree import Worktree
+from refinery.worktree import Worktree, digest
 
 BASE = {name: f"100644 {text.rstrip()}" for name, text in FILES.items()}
 
@@ -126,10 +127,6 @@ def test_a_change_hidden_from_an_old_index_is_seen(
         os.utime(path, ns=(old, old))
         if path.stat().st_ctime >= changed:
             break
-    from dataclasses import replace
-
-    from refinery.worktree import digest
-
     again = replace(worktree, index_digest=digest(worktree.kept_index))
     assert take(machine, again)[0]["src/app.py"] == "100644 PRINT('one')"
 
@@ -419,7 +416,7 @@ def as_nobody(action) -> None:
             action()
             code = 0
         except BaseException as error:  # noqa: BLE001  (a child must not return into pytest)
-            print(repr(error))
+            os.write(2, repr(error).encode())
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -438,7 +435,7 @@ def locked_up() -> None:
         subprocess.run(["chmod", "-R", "u+rwx", root], check=True)
 
 
-def test_files_without_permissions_are_taken(tmp_path: Path) -> None:
+def test_files_without_permissions_are_taken() -> None:
     """Mode 000 files and folders are ours: they are given the bits and read, so that no work is lost."""
     if os.geteuid() == 0:
         as_nobody(locked_up)

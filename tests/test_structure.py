@@ -25,7 +25,7 @@ MACHINE = set(
 )
 SERVICES = set(
     """
-    lease worker merger reconciler queue budget transcript notify report project
+    lease worker merger batch reconciler queue budget transcript notify report project
     checks judging landing publish working result_file prompting looping overview
     """.split()  # noqa: SIM905  (as above)
 )

@@ -35,7 +35,7 @@ def command(settings: Settings, /, **options: Any) -> int:
     """
     from refinery.cli.output import print_json
     from refinery.core.outcomes import exit_code
-    from refinery.looping import loop_exit_code, run_loop, run_once
+    from refinery.looping import run_once
     from refinery.process import StopFlag
 
     stop = StopFlag()
@@ -43,7 +43,7 @@ def command(settings: Settings, /, **options: Any) -> int:
         with stop.on_signals():
             workers = _workers(settings, stop, options)
             if options["loop"]:
-                return loop_exit_code(run_loop(workers, stop, lambda result: _tell(settings, result)))
+                return _loop(settings, workers, stop)
             result = run_once(workers, options["task_id"])
     finally:
         stop.close()
@@ -52,6 +52,22 @@ def command(settings: Settings, /, **options: Any) -> int:
     else:
         _tell(settings, result)
     return exit_code(result.outcome)
+
+
+def _loop(settings: Settings, workers: "list[Worker]", stop: "StopFlag") -> int:
+    """Run tasks until none is ready; people are told also when there was none."""
+    from refinery.looping import loop_exit_code, run_loop
+
+    told = []
+
+    def tell(result: "RunResult") -> None:
+        told.append(result)
+        _tell(settings, result)
+
+    results = run_loop(workers, stop, tell)
+    if not told and not settings.json:
+        _tell(settings, results[-1])
+    return loop_exit_code(results)
 
 
 def _workers(settings: Settings, stop: "StopFlag", options: dict[str, Any]) -> "list[Worker]":

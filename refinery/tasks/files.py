@@ -121,7 +121,7 @@ class FileTasks:
         stem = tasks.slug(task.id) or tasks.slug(task.title) or "task"
         path, number = directory / f"{stem}.md", 1
         self._refuse_taken(task.id)
-        while not _created(path, raw):
+        while not create(path, raw):
             number += 1
             path = directory / f"{stem}-{number}.md"
             self._refuse_taken(task.id)
@@ -187,17 +187,6 @@ def _look(found: Scan, known: caches.Known, began: int) -> tuple[caches.Known, i
         fresh[path] = (sign if is_settled else None, thing)
         changed += is_settled
     return fresh, changed
-
-
-def _created(path: Path, raw: bytes) -> bool:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return create(path, raw)
-    except OSError as error:
-        raise TaskFileError(
-            f"{printable(str(path))} could not be written: {error.strerror}",
-            remedy="make room, or make the folder writable",
-        ) from error
 
 
 def _read(path: str, size: int | None = None) -> caches.Found:

@@ -10,6 +10,8 @@ import contextlib
 import errno
 import fcntl
 import os
+import secrets
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from refinery.core.reasons import printable
 from refinery.errors import TaskFileError
 
 _PATIENCE: Final = 10.0  # seconds; our own writers hold the lock for milliseconds
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 _AGAIN: Final = "try again"
 
 
@@ -53,30 +56,45 @@ def rewrite(path: Path, change: Callable[[bytes], bytes]) -> None:
 
 
 def create(path: Path, raw: bytes) -> bool:
-    """Create the file with these bytes, whole or not at all; False when the name is taken.
+    """Create the file with these bytes, whole or not at all, and its folder; False when the name is taken.
 
     Raises:
         TaskFileError: it cannot be written.
     """
+    temporary = path.parent / f".refinery-{secrets.token_hex(8)}.tmp"
     try:
-        path.touch(exist_ok=False)  # takes the name; an empty file is no task, should we be killed now
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(temporary, raw)
+        _publish(temporary, path)
     except FileExistsError:
         return False
-    try:
-        rewrite(path, lambda _: raw)
-    except TaskFileError:
-        path.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise TaskFileError(
+            f"{_shown(path)} could not be created: {error.strerror}",
+            remedy="make room, or make the folder writable",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
     return True
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    """Give the finished file its name, unless that is taken. A link never replaces, and never shows half a task."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        path.touch(exist_ok=False)  # an empty file is no task, should we be killed now
+        temporary.replace(path)
 
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[int]:
     deadline = time.monotonic() + _PATIENCE
     while True:
-        handle = os.open(
-            path, os.O_RDWR | os.O_CLOEXEC
-        )  # read-write: network file systems want that for a lock
+        # Read-write, since network file systems want that for a lock.
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             _lock(handle, path, deadline)
             if os.path.samestat(os.fstat(handle), path.stat()):
@@ -113,16 +131,21 @@ def _replace(path: Path, handle: int, before: bytes, after: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _write(path: Path, raw: bytes, like: os.stat_result) -> None:
+def _write(path: Path, raw: bytes, like: os.stat_result | None = None) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+    with os.fdopen(os.open(path, flags, 0o666 if like is None else 0o600), "wb") as file:
         file.write(raw)
         file.flush()
-        if (like.st_uid, like.st_gid) != (os.geteuid(), os.getegid()):
-            with contextlib.suppress(PermissionError):
-                os.fchown(file.fileno(), like.st_uid, like.st_gid)
-        os.fchmod(file.fileno(), like.st_mode & 0o7777)
+        if like is not None:
+            _resemble(file.fileno(), like)
         os.fsync(file.fileno())
+
+
+def _resemble(handle: int, like: os.stat_result) -> None:
+    if (like.st_uid, like.st_gid) != (os.geteuid(), os.getegid()):
+        with contextlib.suppress(PermissionError):
+            os.fchown(handle, like.st_uid, like.st_gid)
+    os.fchmod(handle, stat.S_IMODE(like.st_mode))
 
 
 def _read_all(handle: int, size: int) -> bytes:

@@ -13,6 +13,7 @@ from refinery.core.model import BRANCHES, NS
 from refinery.errors import ForgeUnavailableError
 from refinery.forges.git.refs import RefRow, RefUpdate, parse_header, settle
 from refinery.git import EMPTY_TREE, Git, Signature, commit_bytes, write_object
+from refinery.source import fetch_error
 
 _TIMEOUT: Final = 120.0
 _AT_ONCE: Final = 500
@@ -40,11 +41,7 @@ class UrlRefs:
     def _listed(self, *patterns: str) -> dict[str, str]:
         done = self._network.attempt("ls-remote", "--refs", self.where, *patterns, timeout=_TIMEOUT)
         if done.code != 0:
-            words = done.err.strip().splitlines()
-            raise ForgeUnavailableError(
-                f"{self.where} did not answer: {words[-1] if words else 'no message'}",
-                remedy="check the network, the URL and your git credentials",
-            )
+            raise fetch_error(self.where, done.code, done.err)
         pairs = (line.split("\t") for line in done.out.decode("utf-8", "surrogateescape").splitlines())
         return {ref: sha for sha, ref in pairs}
 

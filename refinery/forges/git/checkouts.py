@@ -1,40 +1,60 @@
 """Moving a base that somebody has checked out: its branch, index and files go together.
 
 While the branch moves, the checkout's own `index.lock` is ours, so that a person's `git commit` cannot put the old
-index on top of the new base. Only a path that the landing changes and that is locally changed or untracked is in
-the way; everything else in the working tree stays as it is.
+index on top of the new base: also after a crash, until a repair has brought the checkout along. The lock names its
+kind of owner, and is only ever taken under the repository's flock, so whoever holds that flock knows a lock of ours
+for a dead one's. Only a path that the landing changes and that is locally changed or untracked is in the way;
+everything else in the working tree stays as it is.
 """
 
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from refinery.core.model import BRANCHES
 from refinery.errors import ForgeUnavailableError, InTheWayError
-from refinery.forges.git.refs import RefUpdate
 from refinery.git import Git
 
 _PATIENCE: Final = 10.0
+_MARK: Final = b"refinery moves this checkout\n"
+_REGULAR: Final = ("100644", "100755")
 
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A working tree whose HEAD is the base: its root, its own git directory, and a name for its lock's note."""
+    """A working tree whose HEAD is the base: its root and its own git directory."""
 
     root: Path
     git_dir: Path
-    marker: str
 
     @property
-    def note(self) -> Path:
-        """The index whose lock we take."""
+    def index(self) -> Path:
+        """What is staged there."""
         return self.git_dir / "index"
+
+    @property
+    def lock(self) -> Path:
+        """The lock of its index."""
+        return self.git_dir / "index.lock"
+
+    @property
+    def copy(self) -> Path:
+        """The index as it will be."""
+        return self.git_dir / "refinery.index"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """From one commit to another, by a process that holds the repository's flock `held`."""
+
+    old: str
+    new: str
+    held: int
 
 
 def checkouts_of(common: Path, branch: str) -> list[Checkout]:
@@ -42,17 +62,20 @@ def checkouts_of(common: Path, branch: str) -> list[Checkout]:
     found = []
     head = f"ref: {BRANCHES}{branch}"
     if common.name == ".git" and _first_line(common / "HEAD") == head:
-        found.append(Checkout(common.parent, common, secrets.token_hex(20)))
+        found.append(Checkout(common.parent, common))
     for linked in sorted((common / "worktrees").glob("*")):
         root = Path(_first_line(linked / "gitdir")).parent
         if _first_line(linked / "HEAD") == head and root.is_dir():
-            found.append(Checkout(root, linked, secrets.token_hex(20)))
+            found.append(Checkout(root, linked))
     return found
 
 
-def notes(common: Path, checkouts: Sequence[Checkout]) -> list[RefUpdate]:
-    """What a dead writer's note must say for these checkouts' index locks to be recognised as ours."""
-    return [RefUpdate(os.path.relpath(each.note, common), None, each.marker) for each in checkouts]
+def is_left_behind(checkout: Checkout) -> bool:
+    """Whether a process of ours died while it moved this checkout. Needs the repository's flock."""
+    try:
+        return checkout.lock.read_bytes() == _MARK
+    except OSError:
+        return False
 
 
 def obstacles(checkout: Checkout, paths: Sequence[str]) -> list[str]:
@@ -68,8 +91,8 @@ def obstacles(checkout: Checkout, paths: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def moving(checkouts: Sequence[Checkout], old: str, new: str) -> Iterator[None]:
-    """Hold the checkouts' index locks around a branch update, then bring their files from `old` to `new`.
+def moving(checkouts: Sequence[Checkout], move: Move) -> Iterator[None]:
+    """Hold the checkouts' index locks around a branch update, then bring their files along.
 
     Raises:
         InTheWayError: a local change would be lost; nothing was moved.
@@ -77,27 +100,43 @@ def moving(checkouts: Sequence[Checkout], old: str, new: str) -> Iterator[None]:
     with ExitStack() as stack:
         for checkout in checkouts:
             stack.enter_context(_locked(checkout))
-            _read_tree(checkout, old, new, "-n")
+            _read_tree(checkout, move, "-n")
         yield
         for checkout in checkouts:
             with suppress(InTheWayError):  # it passed the rehearsal; if a person was faster, `repair` tells
-                finish(checkout, old, new)
+                finish(checkout, move)
 
 
-def finish(checkout: Checkout, old: str, new: str) -> None:
-    """Bring one checkout's index and files from `old` to `new`, in a copy of the index that then replaces it."""
-    _read_tree(checkout, old, new, "-u")
-    (checkout.git_dir / "refinery.index").replace(checkout.note)
+def finish(checkout: Checkout, move: Move, *, is_resumed: bool = False) -> None:
+    """Bring one checkout's index and files along, in a copy of the index that then replaces it."""
+    _read_tree(checkout, move, is_resumed=is_resumed)
+    checkout.copy.replace(checkout.index)
 
 
-def _read_tree(checkout: Checkout, old: str, new: str, flag: str) -> None:
-    copy = checkout.git_dir / "refinery.index"
-    if checkout.note.exists():
-        shutil.copy2(checkout.note, copy)
-    git = _git(checkout, copy)
+def bring_along(checkout: Checkout, move: Move) -> None:
+    """Finish what a dead process left undone; files that it had written already are taken for what they are.
+
+    Raises:
+        InTheWayError: a person has changed a path of the move since.
+    """
+    with ExitStack() as stack:
+        if is_left_behind(checkout):
+            stack.callback(checkout.lock.unlink, missing_ok=True)
+        else:
+            stack.enter_context(_locked(checkout))
+        if move.old != move.new:
+            finish(checkout, move, is_resumed=True)
+
+
+def _read_tree(checkout: Checkout, move: Move, *rehearsal: str, is_resumed: bool = False) -> None:
+    checkout.copy.with_name("refinery.index.lock").unlink(missing_ok=True)  # of a read-tree that was killed
+    if checkout.index.exists():
+        shutil.copy2(checkout.index, checkout.copy)
+    git = replace(_git(checkout, checkout.copy), pass_fds=(move.held,))
+    if is_resumed:
+        _adopt(git, checkout, move)
     git.attempt("update-index", "-q", "--refresh")
-    args = ("-m", "-n", "-u") if flag == "-n" else ("-m", "-u")
-    done = git.attempt("read-tree", *args, old, new)
+    done = git.attempt("read-tree", "-m", *rehearsal, "-u", move.old, move.new)
     if done.code != 0:
         words = (done.err.strip().splitlines() or ["no message"])[0]
         raise InTheWayError(
@@ -106,27 +145,46 @@ def _read_tree(checkout: Checkout, old: str, new: str, flag: str) -> None:
         )
 
 
+def _adopt(git: Git, checkout: Checkout, move: Move) -> None:
+    """Note those files in the index that already are what they are to become: git takes them for obstacles."""
+    listed = git.text("diff-tree", "-r", "-z", "--no-renames", move.old, move.new).split("\0")
+    for head, path in zip(listed[::2], listed[1::2], strict=False):
+        _, mode, _, blob, _ = head.split(" ")
+        file = checkout.root / path
+        if mode not in _REGULAR or file.is_symlink() or not file.is_file():
+            continue
+        done = git.attempt("hash-object", "--", path)
+        if done.code == 0 and done.out.decode().strip() == blob:
+            git.run("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}")
+
+
 @contextmanager
 def _locked(checkout: Checkout) -> Iterator[None]:
-    lock = checkout.note.with_name("index.lock")
     deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            break
-        except FileExistsError:
-            if time.monotonic() > deadline:
-                raise ForgeUnavailableError(
-                    f"{lock} is held by another git process",
-                    remedy="wait for it to end; if none is running, remove the file",
-                ) from None
-            time.sleep(0.02)
+    while not _take(checkout.lock):
+        if time.monotonic() > deadline:
+            raise ForgeUnavailableError(
+                f"{checkout.lock} is held by another git process",
+                remedy="wait for it to end; `refinery reconcile` removes one of ours; if none runs, remove the file",
+            ) from None
+        time.sleep(0.02)
     try:
-        os.write(descriptor, checkout.marker.encode())
-        os.close(descriptor)
         yield
     finally:
-        lock.unlink(missing_ok=True)
+        checkout.lock.unlink(missing_ok=True)
+
+
+def _take(lock: Path) -> bool:
+    """Create the lock with its mark in it: both appear at once, so that a crash leaves no lock of nobody's."""
+    marked = lock.with_name("refinery.mark")
+    marked.write_bytes(_MARK)
+    try:
+        os.link(marked, lock)
+    except FileExistsError:
+        return False
+    finally:
+        marked.unlink(missing_ok=True)
+    return True
 
 
 def _git(checkout: Checkout, index: Path | None = None) -> Git:

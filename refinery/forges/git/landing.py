@@ -15,7 +15,7 @@ from refinery.core.model import BRANCHES, LANDING, PULLS, Claim, PullState
 from refinery.core.outcomes import Outcome
 from refinery.errors import ForgeUnavailableError, InTheWayError
 from refinery.forges.git.by_path import PathRefs
-from refinery.forges.git.checkouts import checkouts_of, finish, moving, notes
+from refinery.forges.git.checkouts import Move, bring_along, checkouts_of, is_left_behind, moving
 from refinery.forges.git.checkouts import obstacles as in_the_way
 from refinery.forges.git.locks import exclusive, noted, recover
 from refinery.forges.git.records import encode_pull
@@ -73,8 +73,8 @@ def _transact(refs: Refs, updates: Sequence[RefUpdate], plan: LandingPlan) -> No
     refs.receive([plan.commit], [plan.old, *(item.pull.head for item in plan.items)])
     checkouts = checkouts_of(refs.git_dir, plan.base)
     with exclusive(refs.git_dir) as held:
-        mine = [*updates, *notes(refs.git_dir, checkouts)]
-        with noted(refs.git_dir, mine), moving(checkouts, plan.old, plan.commit):
+        move = Move(plan.old, plan.commit, held)
+        with noted(refs.git_dir, updates), moving(checkouts, move):
             refs.swap(held, updates)
 
 
@@ -88,24 +88,32 @@ def _read_back(refs: Refs, plan: LandingPlan) -> tuple[str, str, str]:
 
 
 def repair(refs: Refs, base: str) -> tuple[str, ...]:
-    """Clear noted locks; bring checkouts along whose index still is the tree before a crashed landing."""
+    """Clear noted locks; bring checkouts along that a crashed landing left at the tree before it."""
     if not isinstance(refs, PathRefs):
         return ()
     done = [f"removed {name}" for name in recover(refs.git_dir)]
+    with exclusive(refs.git_dir) as held:
+        return (*done, *_bring_along(refs, base, held))
+
+
+def _bring_along(refs: PathRefs, base: str, held: int) -> list[str]:
+    """What was done to checkouts of `base`; the landing claim's intent says where they stood before."""
     row = refs.tip(LANDING + key_for(base))
     claim = tip_of(row.sha, row.message).claim if row else None
-    if claim is None or not claim.intent:
-        return tuple(done)
-    old, new = str(claim.intent.get("old", "")), str(claim.intent.get("commit", ""))
+    intent = claim.intent if claim is not None else None
     tip = refs.tip(BRANCHES + base)
-    if tip is None or tip.sha != new:
-        return tuple(done)
+    done = []
     for checkout in checkouts_of(refs.git_dir, base):
+        is_behind = is_left_behind(checkout)
+        if tip is None or not (is_behind or (intent and tip.sha == intent.get("commit"))):
+            continue
         try:
-            finish(checkout, old, new)
+            bring_along(checkout, Move(str(intent["old"]) if intent else tip.sha, tip.sha, held))
         except InTheWayError as error:
             done.append(str(error))
-    return tuple(done)
+        if is_behind:
+            done.append(f"removed {checkout.lock}, the lock of a dead landing")
+    return done
 
 
 def _signed(at: float) -> Signature:

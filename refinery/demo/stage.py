@@ -1,0 +1,120 @@
+"""The demo's folder: a bare repository with the package, a task folder, a home, and the agent with its script."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from refinery.core.model import Status, Task
+from refinery.demo.shop import FILES
+from refinery.demo.story import AGENT, IMPATIENT, SCENES, Scene
+from refinery.errors import RefineryError
+from refinery.home import Home
+from refinery.project import Project
+from refinery.tasks.files import FileTasks
+from refinery.wiring import open_projects
+
+SLUG: Final = "demo"
+_GIT_ENV: Final = ("-c", "user.name=Shop", "-c", "user.email=shop@example.org", "-c", "commit.gpgsign=false")
+_REFINERY_YML: Final = """\
+# Read from the base branch: what an agent writes into its branch changes none of this.
+checks:
+  tests: {tests}
+policy:
+  tier: additions
+limits:
+  attempts: 2
+  repairs: 1
+  backoff: 500ms
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where everything of the demo lies."""
+
+    folder: Path
+
+    @property
+    def home(self) -> Path:
+        """The home folder."""
+        return self.folder / "home"
+
+    @property
+    def repository(self) -> Path:
+        """The bare repository that holds code, claims and pulls."""
+        return self.folder / "till.git"
+
+    @property
+    def tasks(self) -> Path:
+        """The folder of Markdown tasks."""
+        return self.folder / "tasks"
+
+    def project(self) -> Project:
+        """The demo's project, as every verb opens it."""
+        return open_projects(Home.open(self.home, create=False), [SLUG])[0]
+
+
+def build(stage: Stage) -> None:
+    """Make everything that the verbs need: the repository with its first commit, tasks, agent and home.
+
+    Raises:
+        RefineryError: git could not make the repository.
+    """
+    _make_repository(stage)
+    source = FileTasks(stage.tasks)
+    stage.tasks.mkdir()
+    for scene in SCENES:
+        source.add(_task(scene))
+    agent = stage.folder / "agent.py"
+    agent.write_bytes(files("refinery.demo").joinpath("agent.py").read_bytes())
+    script = stage.folder / "script.json"
+    steps = {scene.id: [asdict(step) for step in scene.steps] for scene in SCENES}
+    script.write_text(json.dumps(steps, indent=1), "utf-8")
+    home = Home.open(stage.home)
+    command = [sys.executable, "-I", str(agent), str(script)]
+    agents = {AGENT: {"command": command}, IMPATIENT: {"command": command, "timeout": "2s"}}
+    home.config_file.write_text(
+        f"agents: {json.dumps(agents)}\ndefaults: {{agent: {AGENT}}}\nprojects:\n", "utf-8"
+    )
+    home.register(SLUG, repository=str(stage.repository), tasks=str(stage.tasks))
+
+
+def _task(scene: Scene) -> Task:
+    return Task(
+        id=scene.id,
+        title=scene.title,
+        body=scene.body,
+        status=Status.READY,
+        priority=scene.priority,
+        depends_on=scene.depends_on,
+        agent=scene.agent if scene.agent != AGENT else "",
+    )
+
+
+def _make_repository(stage: Stage) -> None:
+    """A person's checkout, committed and cloned bare, as anybody's project begins."""
+    work = stage.folder / "first"
+    checks = json.dumps([sys.executable, "-m", "unittest", "discover", "-q", "-s", "tests", "-t", "."])
+    for name, text in {**FILES, "refinery.yml": _REFINERY_YML.format(tests=checks)}.items():
+        path = work / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    _git("init", "--quiet", "--initial-branch=main", str(work))
+    _git("-C", str(work), "add", "--all")
+    _git(
+        "-C", str(work), *_GIT_ENV, "commit", "--quiet", "--no-verify", "--message", "A till for a small shop"
+    )
+    _git("clone", "--quiet", "--bare", str(work), str(stage.repository))
+
+
+def _git(*args: str) -> None:
+    done = subprocess.run(["git", *args], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RefineryError(
+            f"git could not make the demo's repository: {done.stderr.strip()}",
+            remedy="`refinery doctor` checks git and the disk",
+        )
