@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 2
 
-.PHONY: demo test test-long lint bench clean help
+.PHONY: demo test test-long lint bench docs clean help
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -32,6 +32,10 @@ lint: $(STAMP) ## Format, lint and types
 
 bench: $(STAMP) ## Run every benchmark; ratios against a baseline of the same run
 	$(BIN)/python -m benchmarks
+
+docs: $(STAMP) ## Write the generated pages and the picture of the demo again
+	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/picture.py
 
 clean: ## Remove what was installed and cached
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

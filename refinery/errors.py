@@ -80,6 +80,15 @@ class InTheWayError(RefineryError):
     outcome = Outcome.WAITING
 
 
+class FrozenError(RefineryError):
+    """What landed is not what was predicted; the base is frozen until a person lifts it."""
+
+    @property
+    def exit_code(self) -> int:
+        """That of `merge` on a frozen base."""
+        return 8
+
+
 class PushRefusedError(RefineryError):
     """The forge refuses this push for good: its words are in the message."""
 

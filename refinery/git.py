@@ -50,6 +50,15 @@ _CONFIG: Final = (
 _DURABLE: Final = "core.fsync=loose-object,reference"
 
 
+_FULL: Final = ("No space left on device", "Out of diskspace", "Disk quota exceeded")
+_FREE_SPACE: Final = "free some space on that disk, then run again; what was there before is unharmed"
+
+
+def is_full(words: str) -> bool:
+    """Whether git's words say that a disk is full."""
+    return any(each in words for each in _FULL)
+
+
 def scrub_environment() -> None:
     """Remove every `GIT_*` variable from this process: called once at entry (GitPython cannot unset a name)."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
@@ -114,6 +123,7 @@ class Git:
                 f"git {args[0]} failed ({done.code}): {words[-1] if words else 'no message'}",
                 code=done.code,
                 stderr=done.err,
+                remedy=_FREE_SPACE if is_full(done.err) else "",
             )
         return done.out
 

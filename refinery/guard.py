@@ -11,6 +11,7 @@ reach the next child. The child is started by vfork: forking a large worker for 
 """
 
 import atexit
+import errno
 import gc
 import json
 import os
@@ -19,19 +20,17 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Final, NoReturn
 
-from refinery.strays import Entry, adopt_orphans, end_descendants, kill, newest_process
+from refinery.strays import Entry, adopt_orphans, drop_signal_stack, end_descendants, kill, newest_process
 
 TERMINATE: Final = b"t"
 KILL: Final = b"k"
 _MOST_FILES: Final = 1 << 20
-_LINUX: Final = sys.platform.startswith("linux")
 _SURVIVED: Final = (
     signal.SIGHUP,
     signal.SIGINT,
@@ -205,6 +204,7 @@ def _guard(link: socket.socket) -> NoReturn:
         gc.disable()
         os.setsid()
         adopt_orphans()
+        _limit([(resource.RLIMIT_CORE, 0)])
         wake = _survive_signals()
         _close_all_but({link.fileno(), *wake})
         while True:
@@ -228,30 +228,16 @@ def _receive_exactly(link: socket.socket, length: int) -> bytes:
 
 
 def _survive_signals() -> tuple[int, int]:
-    """Hold back what an agent may send us, and catch it while a child is started.
-
-    Caught signals, unlike ignored or blocked ones, are as new after an exec. They are not left open: a burst of
-    signals overflows the small signal stack that `faulthandler` gives to a process.
-    """
+    """Catch what an agent may send us. Caught signals, unlike ignored or blocked ones, are as new after an exec."""
     read, write = os.pipe()
     os.set_blocking(read, False)
     os.set_blocking(write, False)
+    drop_signal_stack()
     for number in _SURVIVED:
         signal.signal(number, lambda *_: None)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     return read, write
-
-
-@contextmanager
-def _open_signals() -> Iterator[None]:
-    while pending := signal.sigpending() & set(_SURVIVED):
-        signal.sigwait(pending)
-    held = signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def _close_all_but(keep: set[int]) -> None:
@@ -266,18 +252,17 @@ def _close_all_but(keep: set[int]) -> None:
 
 
 def _serve(launch: Launch, descriptors: Sequence[int], link: socket.socket, wake: int) -> None:
-    child = None
     stage = "folder"
     try:
         os.chdir(launch.cwd)
         stage = "program"
         child = _start(launch, descriptors)
-        stage = "limits"
-        _limit_child(child.pid, launch.limits)
-    except (OSError, ValueError, OverflowError) as error:
-        kill([child.pid] if child else [])
-        end_descendants(launch.marker)
-        link.sendall(f"refused {stage} {getattr(error, 'errno', None) or 22}\n".encode())
+    except (OSError, ValueError) as error:  # ValueError: a null character
+        number = getattr(error, "errno", None) or errno.EINVAL
+        link.sendall(f"refused {stage} {number}\n".encode())
+        return
+    except subprocess.SubprocessError:  # what goes wrong between fork and exec
+        link.sendall(f"refused limits {errno.EINVAL}\n".encode())
         return
     finally:
         os.chdir("/")
@@ -292,41 +277,23 @@ def _serve(launch: Launch, descriptors: Sequence[int], link: socket.socket, wake
 
 
 def _start(launch: Launch, descriptors: Sequence[int]) -> "subprocess.Popen[bytes]":
-    with _open_signals(), _soft_limits([] if _LINUX else launch.limits):
-        return subprocess.Popen(
-            launch.argv,
-            env=launch.env,
-            stdin=descriptors[0],
-            stdout=descriptors[1],
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    limits = launch.limits
+    return subprocess.Popen(
+        launch.argv,
+        env=launch.env,
+        stdin=descriptors[0],
+        stdout=descriptors[1],
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=(lambda: _limit(limits)) if limits else None,  # noqa: PLW1509  (one thread; costs a fork for a vfork)
+    )
 
 
-@contextmanager
-def _soft_limits(limits: Sequence[tuple[int, int]]) -> Iterator[None]:
-    """Where nobody can limit another process: lower our own soft limits while the child is started."""
-    before = {kind: resource.getrlimit(kind) for kind, _ in limits}
-    try:
-        for kind, value in limits:
-            resource.setrlimit(kind, (_least(value, before[kind][1]), before[kind][1]))
-        yield
-    finally:
-        for kind, pair in before.items():
-            resource.setrlimit(kind, pair)
-
-
-def _limit_child(pid: int, limits: Sequence[tuple[int, int]]) -> None:
-    if not _LINUX:
-        return
-    with suppress(ProcessLookupError):
-        for kind, value in limits:
-            least = _least(value, resource.prlimit(pid, kind)[1])
-            resource.prlimit(pid, kind, (least, least))
-
-
-def _least(value: int, hard: int) -> int:
-    return value if hard == resource.RLIM_INFINITY else min(value, hard)
+def _limit(limits: Sequence[tuple[int, int]]) -> None:
+    for kind, value in limits:
+        hard = resource.getrlimit(kind)[1]
+        least = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (least, least))
 
 
 def _watch(child: int, link: socket.socket, wake: int) -> int:

@@ -7,6 +7,7 @@ Layout: `version`, `config.yml`, `mirrors/`, `pool/`, `worktrees/`, `transcripts
 import errno
 import fcntl
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,12 +19,17 @@ from typing import Final
 import platformdirs
 
 from refinery.core.keys import key_for
+from refinery.core.text import approximate_size
 from refinery.errors import ConfigError, RefineryError, UsageError
 
 VERSION: Final = 1
 FOLDERS: Final = ("mirrors", "pool", "worktrees", "transcripts", "logs", "locks", "cache", "trash")
 _OWN: Final = frozenset({*FOLDERS, "version", "config.yml"})
 _MIGRATIONS: Final[Mapping[int, Callable[[Path], None]]] = {}  # from a version to the next one
+ROOM: Final = 20_000_000  # bytes that must be free before a task is claimed
+_MAKE_ROOM: Final = (
+    "free some space (`refinery clean` removes old transcripts, logs and worktrees), then run again"
+)
 _POLL: Final = 0.05  # seconds between two looks at a lock that somebody holds
 
 
@@ -47,7 +53,7 @@ class Home:
             UsageError: it is newer than this program, is something else, cannot be written, or does not exist and
                 `create` is False.
         """
-        path = Path(os.path.abspath((path or default_path()).expanduser()))  # noqa: PTH100  (symlinks stay as named)
+        path = _absolute(path or default_path())
         with explained(path):
             if not create and not path.is_dir():
                 raise UsageError(
@@ -120,6 +126,19 @@ class Home:
             if after != before:
                 write_atomic(self.config_file, after)
 
+    def ensure_room(self) -> None:
+        """Refuse to begin what could not end well: an attempt that fails for lack of space is nobody's failure.
+
+        Raises:
+            RefineryError: less than `ROOM` bytes are free.
+        """
+        free = shutil.disk_usage(self.path).free
+        if free < ROOM:
+            raise RefineryError(
+                f"the disk of {self.path} is full: {approximate_size(free)} left, and nothing was claimed",
+                remedy=_MAKE_ROOM,
+            )
+
     def check_slug(self, slug: str) -> None:
         """Refuse a name that could not be registered, before anything is made of it.
 
@@ -154,6 +173,16 @@ def _registered(before: bytes, slug: str, values: dict[str, str], source: str) -
 
 
 _BY_HAND: Final = "write the project below `projects:` by hand, with `repository` and `tasks`"
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100  (symlinks stay as named)
+    except RuntimeError as error:
+        raise UsageError(f"{path}: nobody knows this user's home folder", remedy=_ELSEWHERE) from error
+
+
+_ELSEWHERE: Final = "name a folder by --home or REFINERY_HOME"
 
 
 def _check_foreign(path: Path) -> None:
@@ -309,7 +338,7 @@ def explain(error: OSError, path: Path | None = None) -> RefineryError | None:
     if error.errno in _FULL:
         return RefineryError(
             f"no space is left for {where}: {words}; what was there before is unharmed",
-            remedy="free some space (`refinery clean` removes old transcripts, logs and worktrees), then run again",
+            remedy=_MAKE_ROOM,
         )
     if error.errno in _DENIED:
         return UsageError(

@@ -6,9 +6,9 @@ One judge serves `merge`, `explain` and `status`, so that what is printed is wha
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from refinery.core.config import to_policy
 from refinery.core.keys import key_for
 from refinery.core.model import ForgeState, Pull, PullState, Status, Task, TaskList
+from refinery.core.policy import to_policy
 from refinery.core.verdict import Policy, Snapshot, Verdict, judge
 from refinery.errors import GitError
 from refinery.project import Project, View

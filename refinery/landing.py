@@ -19,7 +19,14 @@ from refinery.core.model import Check, Freeze, Role, Status
 from refinery.core.outcomes import Outcome
 from refinery.core.reasons import Code, Reason, reason
 from refinery.core.verdict import CHECKS_APP, POLL, Decision, Verdict, policy_digest
-from refinery.errors import ClaimLostError, InTheWayError, RefineryError, RefMovedError
+from refinery.errors import (
+    ClaimLostError,
+    FrozenError,
+    InTheWayError,
+    LeaseLostError,
+    RefineryError,
+    RefMovedError,
+)
 from refinery.git import Signature
 from refinery.judging import Judge, Judged
 from refinery.ports import Landed, LandingItem, LandingPlan
@@ -238,8 +245,12 @@ class Line:
         return held
 
     def _give_back(self, held: Sequence[Lease]) -> None:
+        why = "moved while landing"
         for lease in held:
-            leases.release(self.forge, lease, Outcome.WAITING, self.forge.now(), reason="moved while landing")
+            try:
+                leases.release(self.forge, lease, Outcome.WAITING, self.forge.now(), reason=why)
+            except LeaseLostError as error:  # a worker was faster: nothing to give back
+                self.options.echo(error.message)
 
     def _move(self, plan: LandingPlan) -> Landed:
         """Land, with the plan as the landing claim's intent; two crash points, both told by the forge's refs."""
@@ -268,7 +279,7 @@ class Line:
         why = f"{plan.base} is at {landed.tip[:12]} with tree {landed.tree[:12]}, not the predicted {plan.tree[:12]}"
         freeze = Freeze(base=plan.base, reason=why, by=self.options.holder, at=self.forge.now())
         self.forge.freeze(self.keeper.lease, freeze)
-        raise RefineryError(
+        raise FrozenError(
             f"{plan.base} is frozen: {why}", remedy=f"find out why, then `refinery unfreeze {plan.base}`"
         )
 

@@ -158,7 +158,11 @@ class Keeper:
             self.renew(now)
 
     def ensure(self, now: float, seconds: float = MARGIN) -> Lease:
-        """The lease with at least `seconds` left, renewed if need be: before any write that cannot be fenced."""
+        """The lease with at least `seconds` left, renewed if need be: before any write that cannot be fenced.
+
+        Of a lease so short that it never has as much, half is enough: somebody chose it.
+        """
+        seconds = min(seconds, self._seconds / 2)
         if self.lease.left(now) < seconds + MARGIN:
             self.renew(now)
         if self.lease.left(now) < seconds:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 from refinery.core.outcomes import ENDINGS, Outcome, exit_code
 from refinery.errors import UsageError
-from refinery.process import Stop, StopFlag
 from refinery.report import RunResult
+from refinery.stop import Stop, StopFlag
 from refinery.worker import Worker
 
 _LONGEST_WAIT = 300.0  # seconds that a loop waits for a task that is backing off

@@ -15,12 +15,12 @@ import time
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NoReturn
 
 from refinery.errors import GitError, TamperedError
-from refinery.git import EMPTY_TREE, Completed, Git, Signature, commit_bytes, write_object
+from refinery.git import Completed, Git, Signature, commit_bytes, write_object
 from refinery.skeleton import difference, write_skeleton
 from refinery.source import fetch_error, local_repository, pick_default, transport_options
 
@@ -50,10 +50,20 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Header:
+    """What a commit says of its tree and its parents."""
+
+    tree: str
+    parents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Mirror:
-    """The mirror in folder `path`."""
+    """The mirror in folder `path`. What was once seen of its objects stays true: none is ever pruned."""
 
     path: Path
+    _present: set[str] = field(default_factory=set, compare=False, repr=False)
+    _headers: dict[str, Header] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def create(cls, path: Path, source: str, *, is_url: bool = False) -> "Mirror":
@@ -75,7 +85,6 @@ class Mirror:
         *,
         work_tree: Path | None = None,
         index: Path | None = None,
-        extra: tuple[str, ...] = (),
         user_config: bool = False,
     ) -> Git:
         """Git with the mirror as its git directory, verified just now; `user_config` for network commands to a URL.
@@ -84,7 +93,7 @@ class Mirror:
             TamperedError: as `verify_untouched`.
         """
         self.verify_untouched()
-        return Git(self.path, work_tree=work_tree, index=index, extra=extra, user_config=user_config)
+        return Git(self.path, work_tree=work_tree, index=index, user_config=user_config)
 
     def verify_untouched(self) -> None:
         """Compare what only Refinery writes; about 0.1 ms, no process.
@@ -148,21 +157,39 @@ class Mirror:
         return done.out.decode().strip() or None if done.code in (0, 1) else _fail(done, "rev-parse")
 
     def has(self, sha: str) -> bool:
-        """Whether the object is here; a loose one is seen without a process."""
-        if (self.path / "objects" / sha[:2] / sha[2:]).exists():
-            return True
-        return self.git().attempt("cat-file", "-e", sha).code == 0
+        """Whether the object is here; a loose one is seen without a process, and none is asked for twice."""
+        if sha not in self._present and (
+            (self.path / "objects" / sha[:2] / sha[2:]).exists()
+            or self.git().attempt("cat-file", "-e", sha).code == 0
+        ):
+            self._present.add(sha)
+        return sha in self._present
 
     def tree_of(self, commit: str) -> str:
-        """The SHA of a commit's tree; a loose commit is read without a process."""
-        loose = self.path / "objects" / commit[:2] / commit[2:]
+        """The SHA of a commit's tree."""
+        return self._header(commit).tree
+
+    def _header(self, commit: str) -> Header:
+        """A commit's tree and parents; a loose one is read without a process, and none twice."""
+        if commit not in self._headers:
+            head = self._raw(commit).partition(b"\n\n")[0].decode("ascii", "replace")
+            (tree,) = re.findall(r"\Atree ([0-9a-f]{40})$", head, re.MULTILINE)
+            parents = re.findall(r"^parent ([0-9a-f]{40})$", head, re.MULTILINE)
+            self._headers[commit] = Header(tree, tuple(parents))
+        return self._headers[commit]
+
+    def _raw(self, commit: str) -> bytes:
         with suppress(OSError, zlib.error):
-            if found := re.match(rb"commit \d+\0tree ([0-9a-f]{40})\n", zlib.decompress(loose.read_bytes())):
-                return found[1].decode()
-        return self.git().text("rev-parse", "--verify", "--end-of-options", commit + "^{tree}")
+            raw = zlib.decompress((self.path / "objects" / commit[:2] / commit[2:]).read_bytes())
+            kind, _, body = raw.partition(b"\0")
+            if kind.startswith(b"commit ") and body.startswith(b"tree "):
+                return body
+        return self.git().run("cat-file", "commit", commit)
 
     def merge_bases(self, one: str, other: str) -> tuple[str, ...]:
         """All best common ancestors of two commits; none for unrelated histories."""
+        if one in self._header(other).parents:
+            return (one,)
         done = self.git().attempt("merge-base", "--all", one, other)
         return tuple(done.out.decode().split()) if done.code in (0, 1) else _fail(done, "merge-base")
 
@@ -172,13 +199,16 @@ class Mirror:
         return done.code == 0 if done.code in (0, 1) else _fail(done, "merge-base")
 
     def predict(self, base: str, head: str) -> Prediction:
-        """The tree of merging commit `head` into commit `base`; attributes and drivers play no part.
+        """The tree of merging commit `head` into commit `base`; attributes play no part in a bare repository.
+
+        A child of the base brings its own tree: that takes no process.
 
         Raises:
             GitError: an object is missing, or the histories are unrelated (git says "conflict" for the former).
         """
-        git = self.git(extra=(f"attr.tree={EMPTY_TREE}",))
-        done = git.attempt("merge-tree", "--write-tree", "--name-only", "--messages", "-z", base, head)
+        if base in self._header(head).parents:
+            return Prediction(self.tree_of(head))
+        done = self.git().attempt("merge-tree", "--write-tree", "--name-only", "--messages", "-z", base, head)
         fields = done.out.split(b"\0")
         if done.code not in (0, 1) or not re.fullmatch(rb"[0-9a-f]{40}", fields[0]):
             return _fail(done, "merge-tree")

@@ -8,6 +8,7 @@ reconcile completes without running the agent again.
 from dataclasses import dataclass, replace
 from typing import Final
 
+from refinery.attempt import Leftover, mark_saved, snapshot_leftover
 from refinery.core import claims
 from refinery.core.config import ProjectConfig
 from refinery.core.endings import ON_BRANCH
@@ -15,10 +16,11 @@ from refinery.core.lease import Lease
 from refinery.core.model import LABEL, Pull, Status, Task
 from refinery.core.outcomes import Outcome
 from refinery.core.sanitise import neutralise, one_line
-from refinery.errors import LeaseLostError, PushRefusedError, RefMovedError
+from refinery.errors import LeaseLostError, PushRefusedError, RefMovedError, UsageError
 from refinery.lease import MARGIN, Keeper, write
 from refinery.ports import BranchPush, PullDraft
 from refinery.project import Project
+from refinery.worktree import remove
 
 _UNFENCED: Final = 30.0  # seconds that a write which cannot be fenced may take
 
@@ -64,9 +66,9 @@ def keep(project: Project, keeper: Keeper, task: Task, product: Product) -> Prod
     try:
         keeper.lease = project.forge.push(lease, claim, push)
     except RefMovedError as error:
-        preserve(project, lease, product.commit)
         if error.ref == lease.ref:
             raise LeaseLostError(f"the lease on {task.id} went to somebody else before the push") from error
+        preserve(project, lease, product.commit)
         moved = (
             f"{task.branch} was moved by somebody else while the agent worked; the work is under preserved/"
         )
@@ -82,6 +84,26 @@ def keep(project: Project, keeper: Keeper, task: Task, product: Product) -> Prod
 def preserve(project: Project, lease: Lease, commit: str) -> str:
     """Save a commit, create-only, under the attempt's own name."""
     return project.forge.preserve(lease.key, lease.claim.attempt, lease.tip, commit)
+
+
+def rescue(project: Project, leftover: Leftover, commit: str = "") -> str:
+    """Save the work of an attempt that did not end as it should, and remove its worktree: needs no lease.
+
+    `commit` is the attempt's, where it came so far. Returns the ref, or nothing where there was no work.
+
+    Raises:
+        RefineryError: it cannot be saved now; the worktree stays.
+    """
+    if leftover.meta is None:
+        raise UsageError(leftover.problem, remedy=f"look at {leftover.folder} by hand")
+    work, ref = leftover.meta.work, ""
+    if not commit:
+        commit = snapshot_leftover(project.mirror, leftover, project.forge.now()) or ""
+    if commit and commit != work.tip:
+        ref = project.forge.preserve(work.key, work.attempt, work.claim, commit)
+        mark_saved(leftover.folder)
+    remove(leftover.folder, project.home.path)
+    return ref
 
 
 def bundle(project: Project, lease: Lease, product: Product) -> str:
@@ -113,11 +135,19 @@ def conclude(
         pull = _open(project, keeper, task, product)
         claim = replace(claim, pull=pull.number)
     if status is not None:
-        project.tasks.mirror(keeper.ensure(project.forge.now(), _UNFENCED), task, status)
-        claim = replace(claim, mirror=status)
+        claim = replace(claim, mirror=_mirrored(project, keeper, task, status))
     lease = keeper.settled()
     claim = replace(claim, reason=one_line(product.reason, 500), branch=lease.claim.branch)
     return write(project.forge, lease, claim), pull
+
+
+def _mirrored(project: Project, keeper: Keeper, task: Task, status: Status) -> Status | None:
+    """The status now shown; None where the source cannot show it, which must not keep the claim from its release."""
+    try:
+        project.tasks.mirror(keeper.ensure(project.forge.now(), _UNFENCED), task, status)
+    except UsageError:
+        return None
+    return status
 
 
 def _open(project: Project, keeper: Keeper, task: Task, product: Product) -> Pull:
@@ -133,4 +163,8 @@ def _open(project: Project, keeper: Keeper, task: Task, product: Product) -> Pul
         labels=(LABEL,),
         draft=not is_finished,
     )
-    return project.forge.open_pull(lease, draft)
+    pull = project.forge.open_pull(lease, draft)
+    if lease.claim.repairs:
+        said = f"Attempt {lease.claim.attempt} ended with {product.outcome}; the head is {pull.head[:12]}."
+        project.forge.comment(lease, pull.number, said)
+    return pull

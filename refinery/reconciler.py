@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from refinery import lease as leases
-from refinery.attempt import Leftover, dead_scratch, leftovers, mark_saved, snapshot_leftover
+from refinery.attempt import Leftover, dead_scratch, leftovers
 from refinery.core import claims
 from refinery.core.claims import is_live
 from refinery.core.lease import Lease
@@ -21,6 +21,7 @@ from refinery.errors import ClaimLostError, RefineryError
 from refinery.ports import PullDraft
 from refinery.process import find_strays, kill_strays
 from refinery.project import Project, View, view
+from refinery.publish import rescue
 from refinery.worktree import empty_trash, remove
 
 _LEASE = 300.0
@@ -79,13 +80,15 @@ class Reconciler:
         """Strays of dead attempts end, their work is preserved, their folders go."""
         home = self.project.home
         mine = [each for each in leftovers(home.path) if _is_of(each, self.project.slug)]
+        scratch = dead_scratch(home.path)
         ids = [each.meta.work.id for each in mine if each.meta is not None]
+        ids += [folder.name for folder in scratch]
         done = [Done("end-stray", str(pid), "its attempt is dead") for pid in find_strays(ids)]
         if not self.options.is_rehearsal:
             kill_strays(ids)
         done += [self._save(each) for each in mine]
         if not self.options.is_rehearsal:
-            for folder in dead_scratch(home.path):
+            for folder in scratch:
                 remove(folder, home.path)
             empty_trash(home.path)
         return done
@@ -97,11 +100,7 @@ class Reconciler:
         try:
             if self.options.is_rehearsal:
                 return Done("preserve", work.id, "its worker is dead")
-            commit = snapshot_leftover(self.project.mirror, leftover, self.forge.now())
-            ref = self.forge.preserve(work.key, work.attempt, work.claim, commit) if commit else ""
-            if commit:
-                mark_saved(leftover.folder)
-            remove(leftover.folder, self.project.home.path)
+            ref = rescue(self.project, leftover)
         except RefineryError as error:
             return Done("keep", work.id, "its work could not be saved", error.message)
         return Done(

@@ -252,7 +252,7 @@ class Lines:
 
 
 def _launch(spec: ProcessSpec) -> guard.Launch:
-    limits = [(resource.RLIMIT_CORE, 0)]
+    limits = []
     if spec.processes is not None:
         limits.append((resource.RLIMIT_NPROC, threads_of_user() + spec.processes))
     if spec.file_bytes is not None:

@@ -22,6 +22,7 @@ from refinery.errors import RefineryError
 MARKER: Final = "REFINERY_ATTEMPT_ID"
 _LINUX: Final = sys.platform.startswith("linux")
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_SS_DISABLE: Final = 2
 _SHORTEST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.05
 
@@ -38,6 +39,18 @@ def adopt_orphans() -> None:
     """Make this process inherit the orphans below it. Where the system cannot do that, nothing changes."""
     if _LINUX:
         _prctl()(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def drop_signal_stack() -> None:
+    """Handle signals on the ordinary stack: the one that `faulthandler` provides is too small for a burst of them."""
+    if not _LINUX:
+        return
+    import ctypes  # noqa: PLC0415  (as above)
+
+    class Stack(ctypes.Structure):
+        _fields_ = (("pointer", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+    ctypes.CDLL(None).sigaltstack(ctypes.byref(Stack(None, _SS_DISABLE, 0)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +114,10 @@ def below(roots: Iterable[int], table: Iterable[Entry]) -> set[int]:
 
 
 def kill(pids: Iterable[int], number: int = signal.SIGKILL) -> None:
-    """Send a signal to each process that is still there and ours."""
+    """Send a signal to each process that is still there and ours; never to groups, and never to the first process."""
     for pid in pids:
+        if pid <= 1:
+            continue
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
 

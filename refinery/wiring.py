@@ -106,8 +106,8 @@ def _local(slug: str, repository: str) -> LocalRepository:
 
 def _refs(registered: UserProject, local: LocalRepository | None, mirror: Mirror) -> tuple[Refs, str]:
     if local is None:
-        return UrlRefs(registered.repository, mirror.path), registered.repository
-    return PathRefs(local.common_dir.resolve(), mirror.path), str(local.path)
+        return UrlRefs(registered.repository, mirror), registered.repository
+    return PathRefs(local.common_dir.resolve(), mirror), str(local.path)
 
 
 def _configuration(

@@ -8,8 +8,9 @@ A process killed at any point leaves a claim that expires, and a worktree that r
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from refinery import lease as leases
 from refinery.core import claims
@@ -19,14 +20,23 @@ from refinery.core.model import ClaimTip, Role, Status, Task, TaskList
 from refinery.core.outcomes import ENDINGS, After, Outcome
 from refinery.core.standing import Readiness
 from refinery.core.text import did_you_mean, plural
-from refinery.errors import ClaimLostError, LeaseLostError, RefineryError, UsageError
+from refinery.errors import (
+    ClaimLostError,
+    ForgeUnavailableError,
+    LeaseLostError,
+    RefineryError,
+    UsageError,
+)
+from refinery.events import Claimed, Event, looked
+from refinery.home import explain
 from refinery.ports import Agent
-from refinery.process import StopFlag
 from refinery.project import Project, View, view
-from refinery.publish import Product, conclude, keep
-from refinery.queue import attempt_after, queue, still_ready, without_claim
+from refinery.queue import Queue, attempt_after, queue, still_ready, without_claim
 from refinery.report import RunResult
-from refinery.working import Job, carry_out
+from refinery.stop import Stop, StopFlag
+
+if TYPE_CHECKING:
+    from refinery.working import Job
 
 DRAIN_SECONDS: Final = 600.0  # how long a drained worker lets its agent go on
 
@@ -42,6 +52,7 @@ class WorkOptions:
     drain_seconds: float = DRAIN_SECONDS
     echo: Callable[[str], None] = lambda _: None
     stream: Callable[[str], None] | None = None
+    event: Callable[[Event], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,7 @@ class Worker:
         self.project = project
         self.forge = project.forge
         self.options = options
+        self._told: set[str] = set()
 
     def run(self, task_id: str = "") -> RunResult:
         """Take the next ready task, or the one named, from claim to release.
@@ -70,8 +82,7 @@ class Worker:
             ForgeUnavailableError: the forge did not answer before anything was claimed.
         """
         started = time.monotonic()
-        seen = view(self.project)
-        found = queue(self.project, seen, self.options.caller)
+        seen, found = self.look()
         if task_id and task_id not in seen.tasks.tasks:
             raise _no_such_task(task_id, seen.tasks)
         ready = [task for task in found.ready if not task_id or task.id == task_id]
@@ -80,10 +91,12 @@ class Worker:
         able, unable = self._with_agents(ready, seen.config)
         if not able:
             raise next(iter(unable.values()))
-        for name, error in unable.items():
-            self.options.echo(f"{name} is left out: {error.message}")
+        self._tell_once(unable)
+        self.project.home.ensure_room()
         lost = ""
         for task, name, agent in able:
+            if self.options.stop is not None and self.options.stop.state is not Stop.NONE:
+                return RunResult(outcome=Outcome.DRAINED, reason="stopped before anything was claimed")
             try:
                 held = self._claim(task, seen, found.plan.readiness[task.id])
             except ClaimLostError as error:
@@ -92,6 +105,13 @@ class Worker:
             done = self._hold(self._job(held, name, agent), held)
             return replace(done, seconds=time.monotonic() - started)
         return RunResult(outcome=Outcome.CLAIM_LOST, task_id=task_id, reason=lost)
+
+    def look(self) -> tuple[View, Queue]:
+        """One look at the queue, reported."""
+        seen = view(self.project)
+        found = queue(self.project, seen, self.options.caller)
+        self.options.event(looked(self.project.slug, seen, found))
+        return seen, found
 
     def _with_agents(
         self, tasks: Iterable[Task], config: ProjectConfig
@@ -106,6 +126,12 @@ class Worker:
             except UsageError as error:
                 unable[task.id] = error
         return able, unable
+
+    def _tell_once(self, unable: Mapping[str, UsageError]) -> None:
+        for task_id, error in unable.items():
+            if task_id not in self._told:
+                self.options.echo(f"{task_id} is left out: {error.message}")
+        self._told.update(unable)
 
     def knows(self, task_id: str) -> bool:
         """Whether the project has a task of that id, readable or not."""
@@ -152,11 +178,16 @@ class Worker:
         )
         lease = leases.acquire(self.forge, before, wanted, self.forge.now())
         self.options.echo(f"claimed {task.id} (attempt {lease.claim.attempt}): {task.title}")
+        told = lease.claim
+        self.options.event(
+            Claimed(task=task.id, title=task.title, attempt=told.attempt, until=told.expires_at)
+        )
         held = _Held(task, leases.Keeper(self.forge, lease, seconds), seen, before)
         try:
             return self._read_again(held)
-        except ClaimLostError as error:
-            leases.give_back(self.forge, lease, before, self.forge.now(), error.message)
+        except RefineryError as error:
+            with suppress(LeaseLostError, ForgeUnavailableError):  # it expires where it cannot be given back
+                leases.give_back(self.forge, lease, before, self.forge.now(), error.message)
             raise
 
     def _read_again(self, held: _Held) -> _Held:
@@ -170,8 +201,11 @@ class Worker:
             raise ClaimLostError(f"{task.id} is no longer ready: {why}")
         return replace(held, task=task, seen=without_claim(seen, task, held.before))
 
-    def _hold(self, job: Job, held: _Held) -> RunResult:
+    def _hold(self, job: "Job", held: _Held) -> RunResult:
         """Everything between claim and release; every error becomes an outcome, and a mistake of ours is raised too."""
+        from refinery.publish import conclude, keep  # noqa: PLC0415  (a look that finds nothing ready goes without)
+        from refinery.working import carry_out  # noqa: PLC0415  (as above: a fifth of the time of such a look)
+
         result = RunResult(
             outcome=Outcome.INTERNAL_ERROR,
             task_id=held.task.id,
@@ -180,7 +214,7 @@ class Worker:
             branch=held.task.branch,
         )
         try:
-            self.project.tasks.mirror(held.keeper.lease, held.task, Status.IN_PROGRESS)
+            self._show_progress(held)
             with carry_out(job) as done:
                 product = keep(self.project, held.keeper, held.task, done.product)
                 done.saved()
@@ -190,6 +224,9 @@ class Worker:
         except RefineryError as error:
             return self._failed(held, result, error)
         except Exception as error:
+            known = explain(error) if isinstance(error, OSError) else None
+            if known is not None:
+                return self._failed(held, result, known)
             self._failed(held, result, RefineryError(f"unexpected {type(error).__name__}: {error}"))
             raise
         return replace(
@@ -202,7 +239,16 @@ class Worker:
             cost_usd=done.result.cost_usd if done.result is not None else None,
         )
 
-    def _job(self, held: _Held, name: str, agent: Agent) -> Job:
+    def _show_progress(self, held: _Held) -> None:
+        """Mirror the claim; a file that cannot be written stops no work, for the claim is the truth."""
+        try:
+            self.project.tasks.mirror(held.keeper.lease, held.task, Status.IN_PROGRESS)
+        except UsageError as error:
+            self.options.echo(f"{held.task.id}: its file does not show the claim: {error.message}")
+
+    def _job(self, held: _Held, name: str, agent: Agent) -> "Job":
+        from refinery.working import Job  # noqa: PLC0415  (as above)
+
         return Job(
             project=self.project,
             task=held.task,
@@ -218,7 +264,10 @@ class Worker:
 
         An outcome that leaves a task as it was would have it tried again at once, for ever: here it is a failure.
         """
-        self.options.echo(f"{held.task.id}: {error.message}")
+        from refinery.publish import Product, conclude  # noqa: PLC0415  (as above)
+
+        if error.remedy:
+            self.options.echo(f"{held.task.id}: {error.remedy}")
         is_ours = ENDINGS[error.outcome].after is not After.UNCHANGED
         outcome = error.outcome if is_ours else Outcome.INTERNAL_ERROR
         product = Product(outcome=outcome, reason=error.message, base="", tip="")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from refinery.attempt import Work, begin, mark_saved
+from refinery.attempt import Leftover, Work, begin, mark_saved, read_meta
 from refinery.boxed import Place
 from refinery.core.agent import AgentRequest, AgentResult, Finished
 from refinery.core.endings import Facts, ending_of
@@ -20,13 +20,15 @@ from refinery.core.model import PullState, Task
 from refinery.core.outcomes import Outcome
 from refinery.core.result_file import ResultFile, ResultFileError
 from refinery.core.sanitise import clean, one_line
+from refinery.errors import RefineryError
+from refinery.events import Event, Phase, Renewed
 from refinery.git import Signature
 from refinery.lease import Keeper
 from refinery.ports import Agent
 from refinery.process import Ended, Stop, StopFlag, run
 from refinery.project import Project, View
 from refinery.prompting import prompt_for
-from refinery.publish import Product
+from refinery.publish import Product, rescue
 from refinery.queue import failed_checks
 from refinery.result_file import read_result
 from refinery.snapshot import Snapshot, Stamp, commit_snapshot, snapshot
@@ -54,6 +56,10 @@ class Options(Protocol):
     @property
     def stream(self) -> Callable[[str], None] | None:
         """Takes the agent's output, line by line."""
+
+    @property
+    def event(self) -> Callable[[Event], None]:
+        """Takes what a supervisor wants to know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +103,20 @@ def carry_out(job: Job) -> Iterator[Done]:
     finally:
         if done is not None and done.is_saved:
             remove(worktree.folder, job.project.home.path)
+        else:
+            _rescue(job, worktree.folder, done.product.commit if done is not None else "")
+
+
+def _rescue(job: Job, folder: Path, commit: str) -> None:
+    """Put the work of an attempt that lost its lease, or failed by a mistake of ours, under `preserved/` (F9)."""
+    try:
+        ref = rescue(job.project, Leftover(folder, read_meta(folder)), commit)
+    except RefineryError as error:
+        job.options.echo(
+            f"{job.task.id}: its work stays in {folder} ({error.message}); reconcile will save it"
+        )
+    else:
+        job.options.echo(f"{job.task.id}: {'its work is at ' + ref if ref else 'there was no work to keep'}")
 
 
 def _tip_to_continue(job: Job) -> str:
@@ -240,6 +260,7 @@ class _Attempt:
             extra=command.env,
             read_only=settings.read_only if settings is not None else (),
         )
+        job.options.event(Phase(name="agent", agent=job.agent_name))
         self.transcript.begin(f"agent {job.agent_name}", command.argv)
         ended = run(
             spec, on_output=self.transcript.write, stop=self.child_stop, tick=self._tick, tick_seconds=_TICK
@@ -248,6 +269,7 @@ class _Attempt:
         return ended, job.agent.result(_finished(ended, self.transcript.tail()))
 
     def _run(self, what: str, argv: Sequence[str], timeout: float) -> Ended:
+        self.job.options.event(Phase(name=what, agent=self.job.agent_name))
         self.transcript.begin(what, argv)
         spec = self.place.spec(argv, timeout=timeout)
         ended = run(
@@ -258,7 +280,10 @@ class _Attempt:
 
     def _tick(self) -> None:
         """Renew the lease; pass a wish to stop on, a drain only after its deadline."""
+        until = self.job.keeper.lease.claim.expires_at
         self.job.keeper.tick(self.job.project.forge.now())
+        if self.job.keeper.lease.claim.expires_at != until:
+            self.job.options.event(Renewed(until=self.job.keeper.lease.claim.expires_at))
         stop = self.job.options.stop
         if stop is None or stop.state is Stop.NONE:
             return

@@ -31,6 +31,23 @@ def sh(folder: Path, script: str) -> None:
     subprocess.run(["sh", "-ec", script], cwd=folder, env=_ENV, check=True, capture_output=True, timeout=60)
 
 
+def as_nobody(action) -> None:
+    """Run in a child of an ordinary user; only root is let through by every permission."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setgid(65534)
+            os.setuid(65534)
+            action()
+            code = 0
+        except BaseException as error:  # noqa: BLE001  (a child must not return into pytest)
+            os.write(2, repr(error).encode())
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def write(root: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         path = root / name

@@ -209,6 +209,21 @@ def test_predict_a_clean_merge(machine: Machine) -> None:
     assert refs(machine) == before
 
 
+def test_a_child_of_the_base_brings_its_own_tree(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What git would merge it to, and to the same merge base, known without asking git; likewise after a merge."""
+    base, head = branches(machine, {"a": "1\n"}, {"b": "2\n"})
+    git(machine.repo, "merge", "-q", "--no-edit", "theirs")
+    merged = git(machine.repo, "rev-parse", "HEAD")
+    machine.sync()
+    expected = {
+        (one, merged): (git(machine.repo, "merge-tree", "--write-tree", one, merged), (one,))
+        for one in (base, head)
+    }
+    monkeypatch.setenv("PATH", "/nowhere")
+    mirror = machine.mirror
+    assert {pair: (mirror.predict(*pair).tree, mirror.merge_bases(*pair)) for pair in expected} == expected
+
+
 def test_predict_names_conflicts(machine: Machine) -> None:
     """Every conflicted path is named once, whatever bytes it is made of; markers are in the tree."""
     odd = "new\nline \udcff"
@@ -277,8 +292,8 @@ def test_ancestry_and_objects(machine: Machine) -> None:
     """Merge bases, ancestry and presence, for loose and packed objects alike."""
     old = machine.base()
     base, head = branches(machine, {"a": "1"}, {"b": "1"})
-    mirror = machine.mirror
     for _ in ("loose", "packed"):
+        mirror = Mirror(machine.mirror.path)  # one that remembers nothing
         assert mirror.merge_bases(base, head) == (old,)
         assert (mirror.is_ancestor(old, base), mirror.is_ancestor(base, head)) == (True, False)
         assert mirror.is_ancestor(base, base)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from machine import FILES, Machine, commit, git, make_machine, sh, write
+from machine import FILES, Machine, as_nobody, commit, git, make_machine, sh, write
 
 from refinery.errors import GitError, TamperedError
 from refinery.git import Signature
@@ -216,6 +216,17 @@ def test_names_that_git_refuses(machine: Machine, worktree: Worktree) -> None:
     )
 
 
+def test_modules_that_became_a_link(machine: Machine) -> None:
+    """A tracked `.gitmodules` that is now a link to a pipe hangs nobody, and stays what it was."""
+    commit(machine.repo, {".gitmodules": "# none\n"})
+    machine.sync()
+    worktree = machine.worktree()
+    sh(worktree.tree, "mkfifo ../pipe; rm .gitmodules; ln -s ../pipe .gitmodules; echo x > ok")
+    listing, left_out, _ = take(machine, worktree, timeout=20)
+    assert listing == {**BASE, ".gitmodules": "100644 # none", "ok": "100644 x"}
+    assert left_out == {".gitmodules": Reason.REFUSED}
+
+
 def test_odd_names_are_only_names(machine: Machine, worktree: Worktree) -> None:
     """Newlines, bytes that are not UTF-8, leading dashes and pathspec magic are taken as they are."""
     names = [
@@ -324,6 +335,17 @@ def test_a_downloaded_lfs_file_is_unchanged(machine: Machine, size: int) -> None
     assert (left_out, taken.is_changed) == ({}, True)
 
 
+def test_content_of_another_size_than_its_pointer_is_a_change(machine: Machine) -> None:
+    """A pointer that names the right hash and the wrong size is not this file's pointer."""
+    name = hashlib.sha256(b"content").hexdigest()
+    pointer = f"version https://example.org/spec/v1\noid sha256:{name}\nsize 8\n"
+    commit(machine.repo, {".gitattributes": "*.bin filter=lfs -text\n", "a.bin": pointer})
+    machine.sync()
+    worktree = machine.worktree()
+    write(worktree.tree, {"a.bin": "content"})
+    assert take(machine, worktree)[0]["a.bin"] == "100644 content"
+
+
 def test_a_folder_replaced_by_a_link_outside(machine: Machine, worktree: Worktree) -> None:
     """The link is committed as a link; nothing behind it is read."""
     outside = machine.root / "outside"
@@ -403,23 +425,6 @@ def test_a_changed_boundary_is_noticed(machine: Machine, worktree: Worktree) -> 
     worktree.tree.symlink_to("moved")
     with pytest.raises(TamperedError, match="replaced"):
         snapshot(machine.mirror, worktree)
-
-
-def as_nobody(action) -> None:
-    """Run in a child of an ordinary user; only root is let through by every permission."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.setgid(65534)
-            os.setuid(65534)
-            action()
-            code = 0
-        except BaseException as error:  # noqa: BLE001  (a child must not return into pytest)
-            os.write(2, repr(error).encode())
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def locked_up() -> None:

@@ -1,4 +1,4 @@
-"""The shape of the code: what imports what, how long things are, and that rules stay pure (DESIGN, section 8)."""
+"""The shape of the code: what imports what, how long things are, and that rules stay pure (docs/design.md)."""
 
 import ast
 from pathlib import Path
@@ -14,7 +14,7 @@ PLACES = [
     {"ports"},
     {"machine", "tasks", "forges", "agents"},
     {"services"},
-    {"wiring", "supervisor"},
+    {"wiring", "supervisor", "swarm_board", "swarm_child", "swarm_fleet"},
     {"cli", "app", "action", "mcp", "testing", "demo"},
 ]
 MACHINE = set(
@@ -26,7 +26,7 @@ MACHINE = set(
 SERVICES = set(
     """
     lease worker merger batch reconciler queue budget transcript notify report project
-    checks judging landing publish working result_file prompting looping overview
+    checks judging landing publish working result_file prompting looping overview events supervised admission
     """.split()  # noqa: SIM905  (as above)
 )
 IMPURE = set(

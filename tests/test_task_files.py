@@ -91,6 +91,7 @@ def test_links_are_followed_once(folder, tmp_path):
     write(tmp_path / "outside/b.md")
     write(tmp_path / "outside/deep/c.md")
     write(tmp_path / "alone.md", "id: d")
+    write(tmp_path / "stranger.md")
     (folder / "loop").symlink_to(folder)
     (folder / "up").symlink_to(tmp_path)
     (folder / "self").symlink_to(folder / "self")
@@ -332,7 +333,7 @@ def test_a_cache_that_cannot_be_used_is_ignored(folder, tmp_path, reads):
 
 
 def test_a_cache_of_another_folder_is_ignored(folder, tmp_path):
-    """One cache file used for two folders never mixes them up."""
+    """One cache file that is used for two folders never mixes them up."""
     fill(folder)
     write(tmp_path / "other/x.md")
     FileTasks(folder, tmp_path / "cache").all(now=later())
@@ -537,7 +538,7 @@ def test_a_file_that_stays_locked_is_reported(folder, monkeypatch):
 
 
 def test_a_killed_writer_leaves_the_old_file_and_blocks_nobody(folder):
-    """A kill -9 in the middle of a write: the file is whole, its leftover is no task, and the next writer removes it."""
+    """A kill -9 in the middle of a write: the file is whole, what is left is no task, and the next writer clears it."""
     path = write(folder / "a.md", "id: a\nstatus: ready")
     before = path.read_bytes()
     process = python(

@@ -3,13 +3,14 @@
 import os
 import stat
 import subprocess
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from machine import FILES, Machine, commit, git, make_machine, sh, write
+from machine import FILES, Machine, as_nobody, commit, git, make_machine, sh, write
 
 from refinery.errors import UsageError
 from refinery.snapshot import snapshot
@@ -241,9 +242,8 @@ def test_submodules_are_empty_folders(machine: Machine) -> None:
 
 
 def test_removal_is_a_rename_whatever_is_inside(machine: Machine) -> None:
-    """Read-only folders and very deep ones stop neither the removal nor the emptying; removing twice is fine."""
+    """Trees deeper than a path can name stop neither the removal nor the emptying; removing twice is fine."""
     worktree = machine.worktree()
-    sh(worktree.tree, "mkdir -p locked/in; touch locked/in/x; chmod 000 locked/in; chmod 500 locked")
     deep = worktree.tree
     here = os.open(deep, os.O_RDONLY)
     for _ in range(1500):
@@ -252,13 +252,31 @@ def test_removal_is_a_rename_whatever_is_inside(machine: Machine) -> None:
         os.close(here)
         here = inner
     os.close(here)
-    worktree.folder.chmod(0o500)
     remove(worktree.folder, machine.home)
     assert not worktree.folder.exists()
     remove(worktree.folder, machine.home)
     empty_trash(machine.home)
     assert list((machine.home / "trash").iterdir()) == []
     empty_trash(machine.home)
+
+
+def read_only_trash() -> None:
+    with tempfile.TemporaryDirectory() as root:
+        machine = make_machine(Path(root))
+        worktree = machine.worktree()
+        sh(worktree.tree, "mkdir -p locked/in; touch locked/in/x; chmod 000 locked/in; chmod 500 locked")
+        worktree.folder.chmod(0o500)
+        remove(worktree.folder, machine.home)
+        empty_trash(machine.home)
+        assert list((machine.home / "trash").iterdir()) == []
+
+
+def test_removal_without_permissions() -> None:
+    """Folders that their owner may not write to or list are given the bits first; root never sees the difference."""
+    if os.geteuid() == 0:
+        as_nobody(read_only_trash)
+    else:
+        read_only_trash()
 
 
 def test_few_processes(machine: Machine, tmp_path: Path) -> None:

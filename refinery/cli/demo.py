@@ -99,6 +99,10 @@ class _Teller:
         colour = "magenta" if name == "merger" else _NAMES[int(name[-1]) % 4] if name[-1].isdigit() else None
         who = click.style(f"{name:9}", fg=colour)
         clean = self.shown(text)
+        if name.startswith("worker") and clean.startswith(
+            ("nothing-ready", "  ")
+        ):  # the table says it better
+            return
         if _AGENT.match(clean):
             said = _AGENT.sub("", clean)
             if said.startswith("--- "):  # where the transcript notes a command line or an exit code

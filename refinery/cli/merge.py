@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refinery.cli.common import Settings, common_options, json_option
+from refinery.cli.supervised import events_option
 
 if TYPE_CHECKING:
     from refinery.merger import MergeReport, Row
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--interval", default=10.0, show_default=True, metavar="SECONDS", help="How often --watch looks."
 )
+@events_option
 @json_option
 @common_options
 def command(settings: Settings, /, **options: Any) -> int:
@@ -36,6 +38,10 @@ def command(settings: Settings, /, **options: Any) -> int:
     stop = StopFlag()
     try:
         with stop.on_signals():
+            if options["events"]:
+                from refinery.cli.supervised import merge
+
+                return merge(settings, stop, options)
             report = _merge(settings, stop, options)
             while options["watch"] and not _is_stopped_within(stop, options["interval"]):
                 report = _merge(settings, stop, options)

@@ -1,6 +1,7 @@
 """`refinery review`: a person's word on a pull of the git forge."""
 
 import getpass
+import os
 
 import click
 
@@ -33,7 +34,7 @@ def command(settings: Settings, /, decision: str, pull: int, message: str, autho
     if seen is None:
         raise UsageError(f"{project.slug} has no pull {pull}", remedy="`refinery status` lists the pulls")
     given = Review(
-        author=author or getpass.getuser(),
+        author=author or _user(),
         state=states[decision],
         head=seen.head,
         at=project.forge.now(),
@@ -45,3 +46,10 @@ def command(settings: Settings, /, decision: str, pull: int, message: str, autho
     else:
         say(f"pull {pull}: {given.state} by {given.author} at {given.head[:12]}")
     return 0
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user that has no name
+        return f"uid-{os.getuid()}"

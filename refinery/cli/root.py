@@ -23,6 +23,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "sync": ("sync", "Fetch what changed on the forge."),
     "task": ("task", "Add, list, show and edit tasks."),
     "run": ("run", "Work on a task, from claim to pull."),
+    "swarm": ("swarm", "Run several workers, and a merger, until nothing is left to do."),
     "merge": ("merge", "Land the pulls that may merge, and explain the rest."),
     "explain": ("explain", "Say why a pull or a range of commits would merge, wait or be refused."),
     "replay": ("replay", "Judge a repository's landed history by each policy."),
@@ -156,7 +157,17 @@ def _known(error: Exception) -> RefineryError:
 
         if (refusal := explain(error)) is not None:
             return refusal
+        if isinstance(error, FileNotFoundError) and not _has_folder():
+            return UsageError("the current folder does not exist any more", remedy="change to one that does")
     return _internal(error)
+
+
+def _has_folder() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109  (pathlib is not worth importing for this)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _internal(error: Exception) -> RefineryError:

@@ -1,10 +1,12 @@
 """`refinery run`: one task from claim to pull, or one after the other."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from refinery.cli.common import Settings, common_options, json_option
+from refinery.cli.supervised import admission_options, drain_option, events_option
 
 if TYPE_CHECKING:
     from refinery.process import StopFlag
@@ -24,6 +26,9 @@ _SHOWN = 10
 @click.option("--caller", default="", metavar="NAME", help="Claim under this name (default: bot).")
 @click.option("--loop", is_flag=True, help="Go on with the next task until none is ready.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not show the agent's output.")
+@drain_option
+@events_option
+@admission_options(hidden=True)
 @json_option
 @common_options
 def command(settings: Settings, /, **options: Any) -> int:
@@ -36,11 +41,15 @@ def command(settings: Settings, /, **options: Any) -> int:
     from refinery.cli.output import print_json
     from refinery.core.outcomes import exit_code
     from refinery.looping import run_once
-    from refinery.process import StopFlag
+    from refinery.stop import StopFlag
 
     stop = StopFlag()
     try:
         with stop.on_signals():
+            if options["events"]:
+                from refinery.cli.supervised import work
+
+                return work(settings, stop, options, partial(_workers, settings, stop, options))
             workers = _workers(settings, stop, options)
             if options["loop"]:
                 return _loop(settings, workers, stop)
@@ -70,7 +79,8 @@ def _loop(settings: Settings, workers: "list[Worker]", stop: "StopFlag") -> int:
     return loop_exit_code(results)
 
 
-def _workers(settings: Settings, stop: "StopFlag", options: dict[str, Any]) -> "list[Worker]":
+def _workers(settings: Settings, stop: "StopFlag", options: dict[str, Any], **reports: Any) -> "list[Worker]":
+    """A worker for each project. `reports`: where to report to, if not to the terminal."""
     from refinery.cli.shared import caller_of, echo_for, holder, projects
     from refinery.worker import Worker, WorkOptions
 
@@ -80,8 +90,12 @@ def _workers(settings: Settings, stop: "StopFlag", options: dict[str, Any]) -> "
         holder=holder(caller),
         agent=_agent(options),
         stop=stop,
-        echo=echo_for(settings),
-        stream=None if options["quiet"] or settings.json else click.echo,
+        drain_seconds=options["drain_timeout"],
+        **{
+            "echo": echo_for(settings),
+            "stream": None if options["quiet"] or settings.json else click.echo,
+            **reports,
+        },
     )
     return [Worker(project, work) for project in projects(settings)]
 

@@ -4,17 +4,13 @@ Plain frozen values, so that using a configuration costs no more than holding it
 these classes to read YAML into them. Durations are seconds, sizes bytes, commands argv tuples.
 """
 
-import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from refinery.core.additive import Tier
 from refinery.core.agent import AgentSettings
 from refinery.core.model import LABEL
-from refinery.core.protected import scripts_named
-from refinery.core.verdict import CHECKS_APP, Policy
 
 PROJECT_FILES: Final = (".github/refinery.yml", "refinery.yml")  # the first that exists on the base branch
 BUILT_IN_AGENTS: Final = ("claude", "gemini")
@@ -194,33 +190,6 @@ class UserConfig:
 def merge_agents(project: ProjectConfig, user: UserConfig) -> dict[str, AgentConfig]:
     """The agents by name; the person's own win over the project's."""
     return {**project.agents, **user.agents}
-
-
-def to_policy(config: ProjectConfig, also_protected: Iterable[str] = ()) -> Policy:
-    """The policy that verdicts are judged by.
-
-    Protected besides what the configuration lists: every script that `setup`, `verify` or `checks` names, and
-    `also_protected` (a task folder within the repository, say).
-    """
-    policy = config.policy
-    commands = [*config.setup, *config.verify, *(check.command for check in config.checks.values())]
-    scripts = scripts_named(shlex.join(command) for command in commands)
-    return Policy(
-        tier=Tier(policy.tier),
-        max_lines=policy.max_lines,
-        max_files=policy.max_files,
-        label=config.label,
-        hold_label=policy.hold_label,
-        bases=policy.bases,
-        protected=(*policy.protected, *sorted({*scripts, *also_protected})),
-        unprotected=policy.unprotected,
-        any_paths=policy.any,
-        required=(
-            *((name, CHECKS_APP) for name in config.checks),
-            *((check.name, check.app) for check in policy.required),
-        ),
-        squash=policy.squash,
-    )
 
 
 def from_plain(kind: type[_T], value: Mapping[str, Any]) -> _T:

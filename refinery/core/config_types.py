@@ -15,7 +15,7 @@ from refinery.core.config import Argv
 from refinery.core.model import Role
 from refinery.core.paths import branch_glob, glob
 
-# An agent gets no forge token and no say over git (DESIGN, principle 7), whatever a configuration asks for.
+# An agent gets no forge token and no say over git (docs/security.md), whatever a configuration asks for.
 _KEPT_BACK: Final = ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "GH_ENTERPRISE_TOKEN", "GIT_DIR")
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -38,7 +38,7 @@ def _text(value: Any, what: str) -> str:
 
 
 def _kind(value: Any) -> str:
-    if value is None or value == "":
+    if value is None or (isinstance(value, str | list | tuple) and not value):
         return "empty"
     if isinstance(value, dict):
         return "a mapping"

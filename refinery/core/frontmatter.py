@@ -97,18 +97,21 @@ def load(header: str) -> Fields:
 # escapes, and no character that YAML forbids or takes for a line break (U+0085, U+2028, U+2029). No possessive
 # quantifiers: with groups inside they are broken in Python 3.11. Every repetition is separated by a character of its
 # own, so that a line that does not fit is given up in linear time.
-_REST: Final = r"\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff"
-_SAFE: Final = rf'[!"$-9;-~{_REST}]*'  # no space, `#` or `:`
+_CONTROL: Final = r"\0-\x1f\x7f-\x9f"
+_STRANGE: Final = re.compile(
+    "[\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"
+)  # looked for once, not in every class
+_SAFE: Final = rf"[^{_CONTROL} #:]*"
 _PLAIN: Final = rf"(?:[\w(/+$]|-(?=\w)){_SAFE}(?:(?::(?=[\w/])| (?=[^ #\r\n])){_SAFE})*"
-_QUOTED: Final = rf"""(?:"[ !#-\[\]-~{_REST}]*"|'[ -&(-~{_REST}]*')"""
-_END: Final = rf"(?: +(?:#[ -~{_REST}]*)?)?\r?\n"
+_QUOTED: Final = rf"""(?:"[^{_CONTROL}"\\]*"|'[^{_CONTROL}']*')"""
+_END: Final = rf"(?: +(?:#[^{_CONTROL}]*)?)?\r?\n"
 _WORD: Final = r"\w[\w./-]*(?: [\w./-]+)*"
 _FLOW: Final = rf"\[ *(?:(?:{_WORD}|{_QUOTED}) *(?:, *(?:{_WORD}|{_QUOTED}) *)*)?\]"
 _DASH: Final = rf"- +(?:{_PLAIN}|{_QUOTED}){_END}"
 _LINES: Final = re.compile(
     rf"([A-Za-z_][\w-]{{0,99}}):(?: +(?:({_PLAIN})|({_QUOTED}|{_FLOW})){_END}"
     rf"|{_END}((?:{_DASH})+|(?:  {_DASH})+|(?:    {_DASH})+)?)"
-    rf"|{_END}|#[ -~{_REST}]*\r?\n|([\s\S]+)"
+    rf"|{_END}|#[^{_CONTROL}]*\r?\n|([\s\S]+)"
 )
 _WORDS: Final = re.compile(rf"({_WORD})|({_QUOTED})")
 _DASHES: Final = re.compile(rf"^ *- +(?:({_PLAIN})|({_QUOTED}))", re.MULTILINE)
@@ -116,6 +119,8 @@ _DASHES: Final = re.compile(rf"^ *- +(?:({_PLAIN})|({_QUOTED}))", re.MULTILINE)
 
 def quick(header: str) -> Fields | None:
     """The keys and values of a plain header, or None when only the full YAML reader can tell."""
+    if not header.isascii() and _STRANGE.search(header):
+        return None
     fields: Fields = {}
     for key, plain, special, dashes, rest in _LINES.findall(header):
         if rest or key in fields:

@@ -1,4 +1,4 @@
-"""Which tasks may be started now, in which order, and why the others may not (DESIGN §3).
+"""Which tasks may be started now, in which order, and why the others may not.
 
 Properties: adding a blocker never makes a task ready; no task under a live claim is ready; the order is total; the work
 is linear in the number of tasks and dependencies. A record that could not be read counts against its task (F6).
@@ -111,13 +111,12 @@ class _View:
 
     def _standing(self, task: Task, now: float) -> Readiness:
         """Most tasks have neither claim nor pull: then the status alone decides, alike for all."""
-        if self._is_forge_empty and task.status in self._bare:
-            return self._bare[task.status]
         seen = self._seen(task)
-        stands = standing(seen, self._limits, now)
-        if seen.tip is None and not seen.pulls:
-            self._bare[task.status] = stands
-        return stands
+        if seen.tip is not None or seen.pulls:
+            return standing(seen, self._limits, now)
+        if task.status not in self._bare:
+            self._bare[task.status] = standing(seen, self._limits, now)
+        return self._bare[task.status]
 
     def _itself(self, task: Task) -> list[Reason]:
         reasons = []
@@ -152,7 +151,7 @@ class _View:
     def _is_done(self, task: Task) -> bool:
         if task.status is Status.DONE:
             return True
-        return not self._is_forge_empty and task.status not in _DEAD and has_landed(self._seen(task))
+        return not self._is_forge_empty and has_landed(self._seen(task))
 
     def _seen(self, task: Task) -> Seen:
         if self._is_forge_empty:

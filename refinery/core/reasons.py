@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 Fact = str | int | float
+CHECKS_APP: Final = "checks"  # results of the project's own `checks:` commands
 
 
 class Code(StrEnum):
@@ -203,6 +204,12 @@ _TEXT: Final[dict[Code, tuple[str, str]]] = {
 }
 
 
+_OURS_TO_RUN: Final = (
+    "the check {check} has not run on the predicted result yet",
+    "`refinery merge` runs it as soon as nothing else is in the way",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """One cause with its facts. `path` facts hold undecodable bytes as surrogates; `to_json` makes them printable."""
@@ -218,12 +225,16 @@ class Reason:
     @property
     def cure(self) -> str:
         """What a person can do about it."""
-        return _TEXT[self.code][1].format_map(self._printable())
+        return self._words()[1].format_map(self._printable())
 
     @property
     def text(self) -> str:
         """What is the matter, in one clause."""
-        return _TEXT[self.code][0].format_map(self._printable())
+        return self._words()[0].format_map(self._printable())
+
+    def _words(self) -> tuple[str, str]:
+        is_ours = self.code is Code.CHECK_MISSING and self.facts.get("app") == CHECKS_APP
+        return _OURS_TO_RUN if is_ours else _TEXT[self.code]
 
     def to_json(self) -> dict[str, object]:
         """`{code, facts, cure}`, all printable UTF-8."""

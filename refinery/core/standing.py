@@ -12,8 +12,8 @@
 - A merged pull counts for good (F5), unless a person re-opened the task: the file says `ready` where `done` was
   recorded, or an attempt has begun since the merge that no longer names that pull (a worker that starts over leaves
   `pull` out of its claim, once it has read the task again).
-- An open pull keeps the task, unless it is ours, as recorded, `repairable` says the caller, and it had fewer than
-  `attempts` attempts.
+- An open pull keeps the task, unless it is ours, its head is as recorded, and the caller counts it among `repairable`:
+  something in it is broken, and repairs are left.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from refinery.core.outcomes import ENDINGS, After, Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`attempts` bounds failures in a row and attempts on one pull; `repairable` are pulls that another may mend."""
+    """`attempts` bounds failures in a row; `repairable` are open pulls that one more attempt may mend."""
 
     attempts: int
     repairable: frozenset[int] = frozenset()
@@ -69,7 +69,7 @@ def standing(seen: Seen, limits: Limits, now: float) -> Readiness:
     if seen.tip is not None and is_live(seen.tip, now):
         return Readiness((_held(seen.tip, now), *_status_alone(seen)))
     restarted = _is_restarted(seen)
-    repairs = _repairable(seen, limits, restarted=restarted)
+    repairs = _repairable(seen, limits)
     reasons = [*_status_alone(seen), *_pulls(seen, repairs)]
     if seen.task.status in (Status.READY, Status.IN_PROGRESS, Status.REVIEW):
         reasons += _mirror(seen, repairs, restarted=restarted)
@@ -193,9 +193,9 @@ def _is_reopened(seen: Seen, pull: Pull) -> bool:
     return claim.role is Role.WORK and is_later and claim.pull != pull.number and not is_unchanged
 
 
-def _repairable(seen: Seen, limits: Limits, *, restarted: bool) -> int | None:
+def _repairable(seen: Seen, limits: Limits) -> int | None:
     claim = seen.claim
-    if claim is None or not claim.head or not (restarted or claim.attempt < limits.attempts):
+    if claim is None or not claim.head:
         return None
     for pull in seen.pulls:
         is_open = pull.state is PullState.OPEN and pull.same_repository

@@ -1,6 +1,7 @@
 """The demo's folder: a bare repository with the package, a task folder, a home, and the agent with its script."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from refinery.tasks.files import FileTasks
 from refinery.wiring import open_projects
 
 SLUG: Final = "demo"
-_GIT_ENV: Final = ("-c", "user.name=Shop", "-c", "user.email=shop@example.org", "-c", "commit.gpgsign=false")
+_AUTHOR: Final = ("-c", "user.name=Shop", "-c", "user.email=shop@example.org")
 _REFINERY_YML: Final = """\
 # Read from the base branch: what an agent writes into its branch changes none of this.
 checks:
@@ -105,14 +106,13 @@ def _make_repository(stage: Stage) -> None:
         path.write_text(text, "utf-8")
     _git("init", "--quiet", "--initial-branch=main", str(work))
     _git("-C", str(work), "add", "--all")
-    _git(
-        "-C", str(work), *_GIT_ENV, "commit", "--quiet", "--no-verify", "--message", "A till for a small shop"
-    )
+    _git("-C", str(work), *_AUTHOR, "commit", "--quiet", "--message", "A till for a small shop")
     _git("clone", "--quiet", "--bare", str(work), str(stage.repository))
 
 
 def _git(*args: str) -> None:
-    done = subprocess.run(["git", *args], capture_output=True, text=True, check=False)
+    env = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    done = subprocess.run(["git", *args], capture_output=True, text=True, check=False, env=env)
     if done.returncode != 0:
         raise RefineryError(
             f"git could not make the demo's repository: {done.stderr.strip()}",

@@ -58,7 +58,8 @@ class FileTasks:
             return look.tasks[task_id]
         for problem in look.problems:
             if problem.task == task_id:
-                raise TaskFileError(f"{problem.path}: {problem.message}", remedy=problem.remedy)
+                where = f"{problem.path}:{problem.line}" if problem.line else problem.path
+                raise TaskFileError(f"{where}: {problem.message}", remedy=problem.remedy)
         raise TaskFileError(
             f"there is no task {task_id!r} below {printable(str(self.folder))}",
             remedy=text.did_you_mean(task_id, look.tasks) or "see `refinery task list`",
@@ -129,14 +130,13 @@ class FileTasks:
 
     def _look(self, found: Scan, began: int) -> caches.Known:
         """What every file holds now; the cache file follows when that is worth it."""
-        folder = str(self.folder)
         known = self._known
         if known is None:
-            known = caches.load(self._cache, folder) if self._cache is not None else {}
+            known = caches.load(self._cache) if self._cache is not None else {}
         fresh, changed = _look(found, known, began)
         gone = len(known) - len(fresh)
         if self._cache is not None and max(changed, gone) * _WORTH > len(fresh):
-            caches.save(self._cache, folder, fresh)
+            caches.save(self._cache, fresh)
         return fresh
 
     def _refuse_taken(self, task_id: str) -> None:

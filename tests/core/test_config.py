@@ -15,10 +15,10 @@ from refinery.core.config import (
     UserProject,
     from_plain,
     merge_agents,
-    to_policy,
 )
 from refinery.core.config_edit import set_project
 from refinery.core.config_model import json_schema, parse_project, parse_user, render
+from refinery.core.policy import to_policy
 from refinery.core.verdict import CHECKS_APP, Policy
 from refinery.errors import ConfigError
 

@@ -1,4 +1,4 @@
-"""Readiness and order: every line of DESIGN §3's `Ready:`, as tables and properties."""
+"""Readiness and order: every rule of docs/design.md, as tables and properties."""
 
 import time
 from dataclasses import replace
@@ -292,6 +292,13 @@ def test_ready_against_another_mirror_is_a_persons_act(recorded):
     assert not judge(task(status=Status.FAILED), state(tip)).is_ready
 
 
+def test_a_dead_workers_ready_is_no_persons_act():
+    """It may have written `ready` just before a release that never came: its failures still count."""
+    tip = held(left=-60, mirror=Status.REVIEW, failures=2)
+    assert not judge(task(), state(tip)).is_restarted
+    assert codes(judge(task(), state(tip), attempts=2)) == ["attempts-exhausted"]
+
+
 def test_in_progress_by_hand_is_not_taken():
     """A file that says in_progress where our release recorded `ready` is somebody's own work."""
     tip = released(Outcome.AGENT_FAILED, mirror=Status.READY)
@@ -381,19 +388,18 @@ PUBLISHED = released(Outcome.PUBLISHED, mirror=Status.REVIEW, pull=1)
     [
         ({}, 1),
         ({"repairable": ()}, None),
-        ({"attempts": 1}, None),
         ({"pulls": [pull(head="b" * 40)]}, None),
         ({"pulls": [pull(same_repository=False)]}, None),
         ({"pulls": [pull(2)]}, None),
         ({"heads": {"polecat/t": "b" * 40}}, None),
         ({"heads": {"polecat/t": HEAD}}, 1),
         ({"tip": replace(PUBLISHED, claim=replace(PUBLISHED.claim, head=""))}, None),
-        ({"tip": replace(PUBLISHED, claim=replace(PUBLISHED.claim, attempt=3))}, None),
+        ({"tip": replace(PUBLISHED, claim=replace(PUBLISHED.claim, attempt=30))}, 1),
         ({"status": Status.BLOCKED}, 1),
     ],
 )
 def test_only_our_own_recorded_pull_is_repaired(change, repairs):
-    """Open, ours, head as recorded, repairable, and attempts left: one field off, and it is left alone."""
+    """Open, ours, head as recorded and repairable: one field off, and it is left alone."""
     given = {
         "tip": PUBLISHED,
         "pulls": [pull()],
@@ -446,6 +452,13 @@ def test_the_order_is_priority_order_created_id():
     ]
     queue = plan(listed(*reversed(tasks)), state(), NOW, caller="me", attempts=3)
     assert [each.id for each in queue.ready] == [each.id for each in tasks]
+
+
+def test_tasks_of_one_status_are_judged_apart():
+    """What a claim or pull says of one task is not carried over to the next of the same status."""
+    forge = ForgeState(claims={"b": held("b")}, pulls={1: pull(1, "d")})
+    queue = plan(listed(*map(task, "abcde")), forge, NOW, caller="me", attempts=3)
+    assert [each.id for each in queue.ready] == ["a", "c", "e"]
 
 
 def test_every_blocker_has_words():

@@ -281,6 +281,7 @@ HEADERS = st.lists(
 @example("a:\n# x\n- b\n")
 @example("a: [b, 'c d', \"e\"] # f\n")
 @example("a: b:c d#e\n")
+@example("a:\n- b:c # d\n")
 @example("a: null\nb: 'null'\nc: [null, '']\n")
 @example("a: b\r\nc:\r\n  - d\r\n")
 def test_both_readers_agree(header):

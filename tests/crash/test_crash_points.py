@@ -2,14 +2,18 @@
 
 A forked child counts audited operations (https://docs.python.org/3/library/audit_events.html) that change a file or
 start a process, and leaves by `os._exit` before the n-th of them, so that no clean-up of any kind runs; for processes
-also right after the start, so that git goes on without its parent. Then the clock goes on past the lease.
+also right after the start, so that git goes on without its parent, and together with the process a moment later, so
+that git dies in the middle of its own writing. Then the clock goes on past the lease.
 """
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +22,7 @@ from support.scene import Scene, ended, forked
 
 from refinery.core.outcomes import Outcome
 
+Point = tuple[str, int]  # how, and at the how-manieth operation or start
 CRASHED = 77
 EXPIRED = 4000.0
 SAMPLE = 32  # points of each verb in a normal run
@@ -30,10 +35,10 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 class Crasher:
-    """Counts the operations of this process and ends it before operation `before`, or after start number `after`."""
+    """Counts the operations of this process, and ends it at the point given."""
 
-    def __init__(self, before: int, after: int) -> None:
-        self.before, self.after = before, after
+    def __init__(self, point: Point) -> None:
+        self.how, self.number = point
         self.operations = self.starts = 0
         self.pid = os.getpid()
 
@@ -45,11 +50,18 @@ class Crasher:
             plain(this, *args, **options)
             if os.getpid() == self.pid:
                 self.starts += 1
-                if self.starts == self.after:
-                    os._exit(CRASHED)
+                if self.starts == self.number and self.how != "before":
+                    self._leave(this.pid)
 
         subprocess.Popen._execute_child = execute_child
         sys.addaudithook(self._hook)
+
+    def _leave(self, child: int) -> None:
+        if self.how == "killed":
+            time.sleep(self.number % 7 * 0.0006)
+            with suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
+        os._exit(CRASHED)
 
     def _hook(self, event: str, args: tuple[object, ...]) -> None:
         is_change = event in _CHANGES or event in _STARTS
@@ -58,7 +70,7 @@ class Crasher:
         if os.getpid() != self.pid or (event == "open" and args[0] == os.devnull):
             return
         self.operations += 1
-        if self.operations == self.before:
+        if self.operations == self.number and self.how == "before":
             os._exit(CRASHED)
 
 
@@ -67,7 +79,7 @@ def counted(act: Callable[[], object]) -> tuple[int, int]:
     read, write = os.pipe()
 
     def child() -> None:
-        crasher = Crasher(0, 0)
+        crasher = Crasher(("before", 0))
         crasher.install()
         act()
         os.write(write, f"{crasher.operations} {crasher.starts}".encode())
@@ -79,12 +91,11 @@ def counted(act: Callable[[], object]) -> tuple[int, int]:
     return int(found[0]), int(found[1])
 
 
-def crashed(act: Callable[[], object], point: tuple[str, int]) -> bool:
+def crashed(act: Callable[[], object], point: Point) -> bool:
     """Whether `act` met its end at this point; False when it was over before."""
-    how, number = point
 
     def child() -> None:
-        Crasher(number if how == "before" else 0, number if how == "after" else 0).install()
+        Crasher(point).install()
         act()
 
     code = ended(forked(child))
@@ -97,10 +108,12 @@ class Stage:
 
     def __init__(self, root: Path, kind: str, verb: str) -> None:
         self.scene = Scene(root / "scene", kind=kind)
-        self.scene.task("a")
+        self.tasks = ["a"] if verb == "run" else ["a", "b"]  # two land as one batch
+        for name in self.tasks:
+            self.scene.task(name)
         self.act: Callable[[], object] = self.scene.run
         if verb == "merge":
-            assert self.scene.run().outcome is Outcome.PUBLISHED
+            assert {self.scene.run().outcome for _ in self.tasks} == {Outcome.PUBLISHED}
             self.act = self.scene.merge
         self.saved = root / "saved"
         shutil.copytree(self.scene.root, self.saved, symlinks=True)
@@ -110,11 +123,11 @@ class Stage:
         shutil.rmtree(self.scene.root)
         shutil.copytree(self.saved, self.scene.root, symlinks=True)
 
-    def points(self) -> list[tuple[str, int]]:
+    def points(self) -> list[Point]:
         """Every crash point of the verb."""
         operations, starts = counted(self.act)
         before = [("before", number) for number in range(1, operations + 1)]
-        return before + [("after", number) for number in range(1, starts + 1)]
+        return before + [(how, number) for number in range(1, starts + 1) for how in ("after", "killed")]
 
 
 def recovered(scene: Scene) -> None:
@@ -128,38 +141,42 @@ def recovered(scene: Scene) -> None:
     assert [each for each in scene.reconcile(later) if each.error] == []
 
 
-def problems(scene: Scene, branches: dict[str, str]) -> Iterator[str]:
-    """Everything that is not as it should be in the end."""
-    landings = git(scene.git_dir, "log", "--format=%H", "--grep=^Refinery-Task: a$", "main").splitlines()
+def unfinished(scene: Scene, name: str) -> Iterator[str]:
+    """What is not as it should be with one task in the end."""
+    grep = f"--grep=^Refinery-Task: {name}$"
+    landings = git(scene.git_dir, "log", "--format=%H", grep, "main").splitlines()
     if len(landings) != 1:
-        yield f"{len(landings)} landings"
-    if not scene.has("main:a.txt"):
-        yield "the work is not on the base"
-    if (status := scene.status("a")) != "done":
-        yield f"the file says {status}"
-    if (claim := scene.claim("a")).outcome is not Outcome.MERGED or claim.state != "released":
-        yield f"the claim says {claim.state} {claim.outcome}"
-    merged = [pull.number for pull in scene.state().pulls.values() if pull.state == "merged"]
-    if len(merged) != 1 or len(scene.state().pulls) != 1:
-        yield f"{len(merged)} merged pulls of {len(scene.state().pulls)}"
+        yield f"{name} landed {len(landings)} times"
+    if not scene.has(f"main:{name}.txt"):
+        yield f"the work of {name} is not on the base"
+    if (status := scene.status(name)) != "done":
+        yield f"the file of {name} says {status}"
+    if (claim := scene.claim(name)).outcome is not Outcome.MERGED or claim.state != "released":
+        yield f"the claim of {name} says {claim.state} {claim.outcome}"
+
+
+def problems(scene: Scene, tasks: list[str], branches: dict[str, str]) -> Iterator[str]:
+    """Everything that is not as it should be in the end."""
+    for name in tasks:
+        yield from unfinished(scene, name)
+    states = [str(pull.state) for pull in scene.state().pulls.values()]
+    if states != ["merged"] * len(tasks):
+        yield f"pulls: {states}"
     for ref, sha in branches.items():
         if not git(scene.git_dir, "for-each-ref", "--contains", sha):
             yield f"{sha} of {ref} vanished"
-    if scene.locks():
-        yield f"locks: {scene.locks()}"
-    if scene.worktrees():
-        yield f"worktrees: {scene.worktrees()}"
-    if left := [path.name for path in scene.tasks.iterdir() if path.name != "a.md"]:
-        yield f"in the task folder: {left}"
+    left = [path.name for path in scene.tasks.iterdir() if path.stem not in tasks]
+    if found := [*scene.locks(), *scene.worktrees(), *left]:
+        yield f"left behind: {found}"
     if words := git(scene.git_dir, "fsck", "--strict", "--no-dangling"):
         yield f"fsck: {words}"
-    if scene.repo != scene.git_dir and git(scene.repo, "status", "--porcelain"):
-        yield "the checkout was left dirty"
+    if scene.repo != scene.git_dir and (dirt := git(scene.repo, "status", "--porcelain")):
+        yield f"the checkout was left dirty: {dirt}"
     if again := scene.reconcile(scene.later(EXPIRED)):
         yield f"still to mend: {again}"
 
 
-def survey(stage: Stage, points: list[tuple[str, int]]) -> list[str]:
+def survey(stage: Stage, points: list[Point]) -> list[str]:
     """Crash at each point, recover, and tell what was wrong."""
     found = []
     for point in points:
@@ -169,13 +186,13 @@ def survey(stage: Stage, points: list[tuple[str, int]]) -> list[str]:
         branches = stage.scene.refs("refs/heads")
         try:
             recovered(stage.scene)
-            found += [f"{point}: {each}" for each in problems(stage.scene, branches)]
+            found += [f"{point}: {each}" for each in problems(stage.scene, stage.tasks, branches)]
         except Exception as error:  # noqa: BLE001  (one point's failure must not hide the others)
             found.append(f"{point}: {type(error).__name__}: {error}")
     return found
 
 
-def sampled(points: list[tuple[str, int]], part: int) -> list[tuple[str, int]]:
+def sampled(points: list[Point], part: int) -> list[Point]:
     """Every PARTS-th of SAMPLE evenly chosen points."""
     step = max(1.0, len(points) / SAMPLE)
     chosen = [points[int(number * step)] for number in range(min(SAMPLE, len(points)))]

@@ -19,7 +19,7 @@ from support.registry import Archive, fetch, unpack
 from support.repos import git
 
 MARKDOWN = Archive("markdown", "3.8.2", "247b9a70dd12e27f67431ce62523e675b866d254f900c4fe75ce3dda62237c45")
-TASKS = 22
+TASKS = 20
 STUBGEN = str(Path(sys.executable).with_name("stubgen"))
 TESTS = [sys.executable, "-m", "unittest", "discover", "--quiet", "tests"]
 CONFIG = {
@@ -30,8 +30,8 @@ CONFIG = {
 
 
 def modules_of(package):
-    """The dotted names of a package's modules, itself included, by the path of each."""
-    files = sorted(package.rglob("*.py"))
+    """The path of each module by its dotted name; a `__main__` has no interface, hence no stub."""
+    files = sorted(set(package.rglob("*.py")) - set(package.rglob("__main__.py")))
     parts = {path: path.relative_to(package.parent).with_suffix("").parts for path in files}
     return {".".join(part for part in each if part != "__init__"): path for path, each in parts.items()}
 

@@ -100,21 +100,21 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
     mirror = make_mirror(tmp_path)
     if request.param == "checkout":
         repo = checkout(tmp_path / "work", FILES)
-        refs = PathRefs(repo / ".git", mirror.path)
+        refs = PathRefs(repo / ".git", mirror)
         yield Scene(repo, repo / ".git", GitForge(refs, mirror, str(repo), is_url=False), mirror)
         return
     repo = bare(tmp_path / "srv" / "code.git", FILES)
     allow_push(repo)
     if request.param == "bare":
-        forge = GitForge(PathRefs(repo, mirror.path), mirror, str(repo), is_url=False)
+        forge = GitForge(PathRefs(repo, mirror), mirror, str(repo), is_url=False)
         yield Scene(repo, repo, forge, mirror)
     elif request.param == "file":
         url = f"file://{repo}"
-        yield Scene(repo, repo, GitForge(UrlRefs(url, mirror.path), mirror, url, is_url=True), mirror)
+        yield Scene(repo, repo, GitForge(UrlRefs(url, mirror), mirror, url, is_url=True), mirror)
     else:
         with serve(repo.parent) as root:
             url = f"{root}/{repo.name}"
-            yield Scene(repo, repo, GitForge(UrlRefs(url, mirror.path), mirror, url, is_url=True), mirror)
+            yield Scene(repo, repo, GitForge(UrlRefs(url, mirror), mirror, url, is_url=True), mirror)
 
 
 def test_a_claim_is_written_once_and_read_back(scene: Scene) -> None:
@@ -256,7 +256,7 @@ def worked(tmp_path: Path) -> Scene:
     """Somebody's checkout with the base checked out."""
     mirror = make_mirror(tmp_path)
     repo = checkout(tmp_path / "work", FILES)
-    refs = PathRefs(repo / ".git", mirror.path)
+    refs = PathRefs(repo / ".git", mirror)
     return Scene(repo, repo / ".git", GitForge(refs, mirror, str(repo), is_url=False), mirror)
 
 
@@ -307,9 +307,7 @@ def test_a_linked_worktree_of_the_base_moves_along(tmp_path: Path) -> None:
     repo = bare(tmp_path / "code.git", FILES)
     linked = tmp_path / "linked"
     git(repo, "worktree", "add", "--quiet", str(linked), "main")
-    scene = Scene(
-        linked, repo, GitForge(PathRefs(repo, mirror.path), mirror, str(repo), is_url=False), mirror
-    )
+    scene = Scene(linked, repo, GitForge(PathRefs(repo, mirror), mirror, str(repo), is_url=False), mirror)
     lease, number, head = scene.published({"new.txt": "x\n"})
     landing = scene.acquire("refs/refinery/landing/main", Role.MERGE)
     scene.forge.land(landing, replace(landing.claim, nonce="2"), scene.plan(lease, number, head), NOW)

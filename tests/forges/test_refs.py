@@ -14,10 +14,16 @@ from refinery.forges.git.by_path import PathRefs
 from refinery.forges.git.by_url import UrlRefs
 from refinery.forges.git.refs import Refs, RefUpdate
 from refinery.git import Signature
+from refinery.mirror import Mirror
 
 WHO = Signature("Tester", "t@example.org", 1_700_000_000)
 CLAIM = "refs/refinery/claims/a"
 Maker = Callable[[], Refs]
+
+
+def fresh_mirror(path: Path) -> Mirror:
+    """An empty mirror, as a new home has it."""
+    return Mirror.create(path, "", is_url=True)
 
 
 @pytest.fixture
@@ -33,11 +39,8 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, origin: Path) -> Iterat
     """Makes transports to `origin`, each with a mirror of its own, as separate hosts would."""
     count = iter(range(1000))
 
-    def mirror() -> Path:
-        path = tmp_path / f"mirror-{os.getpid()}-{next(count)}.git"
-        path.mkdir()
-        git(path, "init", "--quiet", "--bare")
-        return path
+    def mirror() -> Mirror:
+        return fresh_mirror(tmp_path / f"mirror-{os.getpid()}-{next(count)}.git")
 
     if request.param == "path":
         yield lambda: PathRefs(origin, mirror())
@@ -113,10 +116,13 @@ def test_delete_is_pinned_to_the_sha_seen(make: Maker) -> None:
 
 def test_objects_come_along_from_the_mirror(tmp_path: Path, origin: Path) -> None:
     """A commit that only the mirror has arrives with its files, by path."""
-    mirror = bare(tmp_path / "mirror.git")
-    git(mirror, "fetch", "--quiet", str(origin), "+refs/heads/main:refs/heads/main")
-    base = git(mirror, "rev-parse", "main")
-    new = commit(mirror, {"added.txt": "added\n"})
+    mirror = fresh_mirror(tmp_path / "mirror.git")
+    mirror.fetch(str(origin))
+    base = git(origin, "rev-parse", "main")
+    other = bare(tmp_path / "other.git", {})
+    git(other, "fetch", "--quiet", str(origin), "+refs/heads/main:refs/heads/main")
+    new = commit(other, {"added.txt": "added\n"})
+    git(other, "push", "--quiet", str(mirror.path), "main:refs/remotes/origin/new")
     refs = PathRefs(origin, mirror)
     refs.transact([RefUpdate("refs/heads/polecat/a", None, new)], objects=[new], have=[base])
     assert git(origin, "show", "polecat/a:added.txt") == "added"
@@ -125,7 +131,7 @@ def test_objects_come_along_from_the_mirror(tmp_path: Path, origin: Path) -> Non
 
 def test_f06_an_absent_repository_is_unavailable_never_empty(tmp_path: Path, origin: Path) -> None:
     """F6: no answer is neither "no work" nor "lost"."""
-    mirror = bare(tmp_path / "mirror.git")
+    mirror = fresh_mirror(tmp_path / "mirror.git")
     for refs in (PathRefs(tmp_path / "gone.git", mirror), UrlRefs(f"file://{tmp_path}/gone.git", mirror)):
         with pytest.raises(ForgeUnavailableError):
             refs.rows()
@@ -138,7 +144,7 @@ def test_a_server_hook_that_declines_is_a_refusal_with_its_words(tmp_path: Path,
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\necho 'workflows are protected' >&2\nexit 1\n")
     hook.chmod(0o755)
-    refs = UrlRefs(f"file://{origin}", bare(tmp_path / "mirror.git"))
+    refs = UrlRefs(f"file://{origin}", fresh_mirror(tmp_path / "mirror.git"))
     with pytest.raises(PushRefusedError, match="hook declined"):
         refs.transact([RefUpdate(CLAIM, None, refs.commit("one", [], WHO))])
 
@@ -185,7 +191,7 @@ def test_f01_one_winner_of_64_in_every_one_of_20_rounds(tmp_path: Path) -> None:
     """F1: 64 processes race for one task by path; one winner, 20 rounds."""
     for number in range(20):
         repo = bare(tmp_path / f"round-{number}.git")
-        mirror = bare(tmp_path / f"mirror-{number}.git")
+        mirror = fresh_mirror(tmp_path / f"mirror-{number}.git")
         assert _race(lambda repo=repo, mirror=mirror: PathRefs(repo, mirror), 64) == 1
 
 
@@ -196,7 +202,7 @@ def test_f01_one_winner_of_64_by_url(make: Maker) -> None:
 
 def test_a_lock_of_a_dead_writer_of_ours_is_removed(tmp_path: Path, origin: Path) -> None:
     """The note names ref and SHA; a lock that holds exactly that SHA is ours."""
-    refs = PathRefs(origin, bare(tmp_path / "mirror.git"))
+    refs = PathRefs(origin, fresh_mirror(tmp_path / "mirror.git"))
     sha = refs.commit("one", [], WHO)
     lock = origin / f"{CLAIM}.lock"
     lock.parent.mkdir(parents=True)
@@ -211,7 +217,7 @@ def test_a_persons_lock_is_waited_for_and_reported(
 ) -> None:
     """A lock that no note explains is never removed."""
     monkeypatch.setattr("refinery.forges.git.by_path._PATIENCE", 0.1)
-    refs = PathRefs(origin, bare(tmp_path / "mirror.git"))
+    refs = PathRefs(origin, fresh_mirror(tmp_path / "mirror.git"))
     lock = origin / f"{CLAIM}.lock"
     lock.parent.mkdir(parents=True)
     lock.write_text("")
@@ -227,6 +233,6 @@ def test_foreign_hooks_of_a_path_repository_do_not_run(tmp_path: Path) -> None:
     hook = repo / ".git" / "hooks" / "reference-transaction"
     hook.write_text(f"#!/bin/sh\ntouch {canary}\n")
     hook.chmod(0o755)
-    refs = PathRefs(repo / ".git", bare(tmp_path / "mirror.git"))
+    refs = PathRefs(repo / ".git", fresh_mirror(tmp_path / "mirror.git"))
     refs.transact([RefUpdate(CLAIM, None, refs.commit("one", [], WHO))])
     assert not canary.exists()

@@ -56,7 +56,16 @@ def _download(archive: Archive, scratch: Path) -> Path:
     wanted, folder = scratch / "wanted.txt", scratch / "downloaded"
     wanted.write_text(f"{archive.name}=={archive.version} --hash=sha256:{archive.sha256}\n")
     only_source = ("--no-deps", "--no-binary", archive.name)
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--retries", "1"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--retries",
+        "1",
+    ]
     command = [*pip, *only_source, "--dest", str(folder), "--requirement", str(wanted)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     if "DO NOT MATCH THE HASHES" in done.stderr:

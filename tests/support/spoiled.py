@@ -1,20 +1,26 @@
 """A project to spoil, and the proof that a refused command changed nothing and said why."""
 
 import json
+import os
+import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from refinery.home import Home
 from support.program import refinery
 from support.repos import bare, git
 
-from refinery.home import Home
-
 CONFIG = """\
 agents:
-  stub: {command: [sh, -c, 'cat > /dev/null; echo "work on $REFINERY_TASK" > "made-$REFINERY_ATTEMPT.txt"']}
+  stub: |
+    cat > /dev/null
+    echo "work on $REFINERY_TASK" > "made-$(printf %s "$REFINERY_TASK" | cksum | tr " " -).txt"
 checks: {tests: 'true'}
 limits: {backoff: 0s}
 """
@@ -57,7 +63,7 @@ class Project:
 def ready(task_id: str, **fields: str) -> str:
     """The text of a ready task."""
     header = {"id": task_id, "title": f"Task {task_id}", "status": "ready", **fields}
-    lines = "".join(f"{name}: {json.dumps(value)}\n" for name, value in header.items())
+    lines = "".join(f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in header.items())
     return f"---\n{lines}---\nDo it.\n"
 
 
@@ -91,3 +97,35 @@ def complaint(done: "subprocess.CompletedProcess[str]", code: int) -> str:
     assert done.stderr.count("error: ") == 1, done.stderr
     assert "\n  → " in done.stderr, done.stderr
     return done.stderr
+
+
+def boxed(
+    made: Project, options: Sequence[object], *args: str, script: str = "", saved: Path | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """The program, or a shell script with `$R` for it, in a box with mounts of its own. Skips where there is no box.
+
+    `saved` is copied to `$SAVED` first, for what a mount of the box hides.
+    """
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed, so nothing can be mounted here")
+    if saved is not None:
+        shutil.copytree(saved, made.root / "saved")
+    program = made.root / "program"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m refinery --home "{made.home}" "$@"\n')
+    program.chmod(0o755)
+    command = ["sh", "-c", script] if script else [str(program), *args]
+    box = [
+        "bwrap",
+        "--bind",
+        "/",
+        "/",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        *map(str, options),
+        "--",
+        *command,
+    ]
+    env = {**os.environ, "R": str(program), "SAVED": str(made.root / "saved")}
+    return subprocess.run(box, capture_output=True, text=True, check=False, timeout=60, env=env)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from refinery.core.model import BRANCHES, NS
-from refinery.errors import ForgeUnavailableError, PushRefusedError, UsageError
-from refinery.forges.git.locks import exclusive, noted
+from refinery.errors import ForgeUnavailableError, PushRefusedError
+from refinery.forges.git.locks import disk_full, exclusive, gone, noted, writing
 from refinery.forges.git.refs import RefRow, RefUpdate, parse_header, settle
-from refinery.git import EMPTY_TREE, ZERO, Git, Signature, commit_bytes, write_object
+from refinery.git import EMPTY_TREE, ZERO, Git, Signature, commit_bytes, is_full, write_object
+from refinery.mirror import Mirror
 
 _FORMAT: Final = "--format=%(refname)%00%(objectname)%00%(contents)%00"
 _BUSY: Final = ("Unable to create", "File exists", "unable to create lock")
@@ -19,15 +20,15 @@ _PATIENCE: Final = 10.0  # seconds to wait for a person's git that holds a ref's
 
 
 class PathRefs:
-    """The refs of the repository whose git directory is `git_dir`; new objects come from the mirror `objects_from`."""
+    """The refs of the repository whose git directory is `git_dir`; new objects come from the mirror."""
 
-    def __init__(self, git_dir: Path, objects_from: Path) -> None:
+    def __init__(self, git_dir: Path, mirror: Mirror) -> None:
         self.where = str(git_dir)
         self.git_dir = git_dir
         safe = (f"safe.directory={git_dir}", f"safe.directory={git_dir.parent}")
         identity = {"GIT_COMMITTER_NAME": "Refinery", "GIT_COMMITTER_EMAIL": "refinery@localhost"}
         self.git = Git(git_dir, extra=safe, durable=True, env=identity)
-        self._mirror = Git(objects_from)
+        self._mirror = mirror
 
     def rows(self) -> Sequence[RefRow]:
         """Every branch and every ref of ours, by one `for-each-ref`."""
@@ -39,10 +40,7 @@ class PathRefs:
 
     def _list(self, *patterns: str) -> list[RefRow]:
         if not (self.git_dir / "objects").is_dir():
-            raise ForgeUnavailableError(
-                f"the repository {self.git_dir} is not there",
-                remedy="mount or restore it; nothing was changed",
-            )
+            raise gone(self.git_dir)
         done = self.git.attempt("for-each-ref", _FORMAT, *patterns)
         if done.code != 0:
             raise ForgeUnavailableError(f"the refs of {self.where} cannot be read: {done.err.strip()[:300]}")
@@ -58,21 +56,16 @@ class PathRefs:
     def commit(self, message: str, parents: Sequence[str], signature: Signature) -> str:
         """Write the commit as a loose object, without a process."""
         body = commit_bytes(EMPTY_TREE, parents, signature, signature, message)
-        try:
+        with writing(self.git_dir):
             write_object(self.git_dir, "tree", b"")
             return write_object(self.git_dir, "commit", body)
-        except PermissionError as error:
-            raise UsageError(
-                f"{self.git_dir} cannot be written: {error.strerror}",
-                remedy="run as a user who may push to it",
-            ) from error
 
     def transact(
         self, updates: Sequence[RefUpdate], objects: Iterable[str] = (), have: Iterable[str] = ()
     ) -> None:
         """Move all refs in one `update-ref` transaction under the repository's flock."""
         self.receive(objects, have)
-        with exclusive(self.git_dir) as held, noted(self.git_dir, updates):
+        with writing(self.git_dir), exclusive(self.git_dir) as held, noted(self.git_dir, updates):
             self.swap(held, updates)
 
     def swap(self, held: int, updates: Sequence[RefUpdate]) -> None:
@@ -98,7 +91,7 @@ class PathRefs:
         if not shas:
             return
         wanted = "\n".join([*shas, *(f"^{sha}" for sha in have), ""]).encode()
-        pack = self._mirror.run("pack-objects", "--revs", "--thin", "--stdout", "-q", stdin=wanted)
+        pack = self._mirror.git().run("pack-objects", "--revs", "--thin", "--stdout", "-q", stdin=wanted)
         many = int.from_bytes(pack[8:12], "big") > _MANY
         verb = (
             ("index-pack", "--stdin", "--fix-thin", "--strict")
@@ -108,6 +101,8 @@ class PathRefs:
         done = self.git.attempt(*verb, stdin=pack)
         if done.code != 0 and have:  # the repository has lost what it once gave us: send everything
             self._receive(shas, ())
+        elif is_full(done.err):
+            raise disk_full(self.git_dir)
         elif done.code != 0:
             raise PushRefusedError(f"{self.where} does not take the objects: {done.err.strip()[:300]}")
 

@@ -6,13 +6,13 @@ back after anything but a plain success (https://git-scm.com/docs/git-push, `--p
 """
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Final
 
 from refinery.core.model import BRANCHES, NS
 from refinery.errors import ForgeUnavailableError
 from refinery.forges.git.refs import RefRow, RefUpdate, parse_header, settle
-from refinery.git import EMPTY_TREE, Git, Signature, commit_bytes, write_object
+from refinery.git import EMPTY_TREE, Signature, commit_bytes, write_object
+from refinery.mirror import Mirror
 from refinery.source import fetch_error
 
 _TIMEOUT: Final = 120.0
@@ -20,13 +20,11 @@ _AT_ONCE: Final = 500
 
 
 class UrlRefs:
-    """The refs of the repository at `url`; objects live in the mirror whose git directory is given."""
+    """The refs of the repository at `url`; objects live in the mirror."""
 
-    def __init__(self, url: str, mirror: Path) -> None:
+    def __init__(self, url: str, mirror: Mirror) -> None:
         self.where = url
         self._mirror = mirror
-        self._local = Git(mirror)
-        self._network = Git(mirror, user_config=True)
         self._messages: dict[str, str] = {}
 
     def rows(self) -> Sequence[RefRow]:
@@ -39,7 +37,9 @@ class UrlRefs:
         return next(iter(rows), None)
 
     def _listed(self, *patterns: str) -> dict[str, str]:
-        done = self._network.attempt("ls-remote", "--refs", self.where, *patterns, timeout=_TIMEOUT)
+        done = self._mirror.git(user_config=True).attempt(
+            "ls-remote", "--refs", self.where, *patterns, timeout=_TIMEOUT
+        )
         if done.code != 0:
             raise fetch_error(self.where, done.code, done.err)
         pairs = (line.split("\t") for line in done.out.decode("utf-8", "surrogateescape").splitlines())
@@ -58,18 +58,18 @@ class UrlRefs:
         for start in range(0, len(names), _AT_ONCE):
             part = names[start : start + _AT_ONCE]
             fetch = ("fetch", "--no-write-fetch-head", "--no-tags", "--no-auto-gc", "--quiet", self.where)
-            done = self._network.attempt(*fetch, *part, timeout=_TIMEOUT)
+            done = self._mirror.git(user_config=True).attempt(*fetch, *part, timeout=_TIMEOUT)
             if done.code != 0 and len(part) == 1:
                 continue  # deleted between listing and fetching
             if done.code != 0:
                 for ref in part:
-                    self._network.attempt(*fetch, ref, timeout=_TIMEOUT)
+                    self._mirror.git(user_config=True).attempt(*fetch, ref, timeout=_TIMEOUT)
         self._load(unknown)
 
     def _load(self, wanted: dict[str, str]) -> dict[str, str]:
         """Remember the messages of those commits that the mirror has; returns the others."""
         shas = sorted(set(wanted.values()))
-        out = self._local.run("cat-file", "--batch", stdin=("\n".join(shas) + "\n").encode())
+        out = self._mirror.git().run("cat-file", "--batch", stdin=("\n".join(shas) + "\n").encode())
         at = 0
         while at < len(out):
             end = out.index(b"\n", at)
@@ -87,7 +87,7 @@ class UrlRefs:
 
     def header(self, row: RefRow) -> tuple[str, str]:
         """Tree and first parent of a listed commit, fetched where the mirror lacks it."""
-        done = self._local.attempt("cat-file", "commit", row.sha)
+        done = self._mirror.git().attempt("cat-file", "commit", row.sha)
         if done.code != 0:
             fetch = (
                 "fetch",
@@ -98,17 +98,17 @@ class UrlRefs:
                 self.where,
                 row.ref,
             )
-            self._network.attempt(*fetch, timeout=_TIMEOUT)
-            done = self._local.attempt("cat-file", "commit", row.sha)
+            self._mirror.git(user_config=True).attempt(*fetch, timeout=_TIMEOUT)
+            done = self._mirror.git().attempt("cat-file", "commit", row.sha)
         if done.code != 0:
             raise ForgeUnavailableError(f"{row.ref} of {self.where} cannot be read back")
         return parse_header(done.out.decode("utf-8", "surrogateescape"))
 
     def commit(self, message: str, parents: Sequence[str], signature: Signature) -> str:
         """Write the commit into the mirror, as a loose object."""
-        write_object(self._mirror, "tree", b"")
+        write_object(self._mirror.path, "tree", b"")
         sha = write_object(
-            self._mirror, "commit", commit_bytes(EMPTY_TREE, parents, signature, signature, message)
+            self._mirror.path, "commit", commit_bytes(EMPTY_TREE, parents, signature, signature, message)
         )
         self._messages[sha] = message
         return sha
@@ -121,7 +121,7 @@ class UrlRefs:
         leases = [f"--force-with-lease={update.ref}:{update.old or ''}" for update in updates]
         specs = [f"{update.new or ''}:{update.ref}" for update in updates]
         push = ("push", "--porcelain", "--atomic", "--no-verify", "--quiet", *leases, self.where, *specs)
-        done = self._network.attempt(*push, timeout=_TIMEOUT)
+        done = self._mirror.git(user_config=True).attempt(*push, timeout=_TIMEOUT)
         if done.code == 0:
             return
         words = done.out.decode("utf-8", "replace") + done.err

@@ -6,6 +6,7 @@ refs and new SHAs are noted; a writer that finds a note whose writer is gone rem
 holds the noted SHA, or is empty and a minute old.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -24,6 +25,43 @@ _EMPTY_LOCK_AGE: Final = 60.0
 
 
 @contextmanager
+def writing(git_dir: Path) -> Iterator[None]:
+    """Say what it means when the operating system refuses a write in `git_dir`.
+
+    Raises:
+        ForgeUnavailableError: its disk is full, or it is not there any more.
+        UsageError: this user, or anybody, must not write there.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full(git_dir) from error
+        if not (git_dir / "objects").is_dir():
+            raise gone(git_dir) from error
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise UsageError(
+            f"{git_dir} cannot be written: {error.strerror}", remedy="run as a user who may push to it"
+        ) from error
+
+
+def gone(git_dir: Path) -> ForgeUnavailableError:
+    """The error for a repository that was moved away or unmounted."""
+    return ForgeUnavailableError(
+        f"the repository {git_dir} is not there", remedy="mount or restore it; nothing was changed"
+    )
+
+
+def disk_full(git_dir: Path) -> ForgeUnavailableError:
+    """The error for a repository that has no room left: passing, so nobody's work is refused for it."""
+    return ForgeUnavailableError(
+        f"no space is left on the disk of {git_dir}",
+        remedy="free some space there, then run again; no ref was moved",
+    )
+
+
+@contextmanager
 def exclusive(git_dir: Path, timeout: float = 30.0) -> Iterator[int]:
     """Hold the repository's flock; yields its descriptor, for the git child to inherit.
 
@@ -31,12 +69,8 @@ def exclusive(git_dir: Path, timeout: float = 30.0) -> Iterator[int]:
         UsageError: the git directory cannot be written.
         ForgeUnavailableError: another writer held it for `timeout` seconds.
     """
-    try:
+    with writing(git_dir):
         descriptor = os.open(git_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise UsageError(
-            f"{git_dir} cannot be written: {error.strerror}", remedy="run as a user who may push to it"
-        ) from error
     try:
         _wait(descriptor, git_dir, timeout)
         _clear_stale(git_dir)

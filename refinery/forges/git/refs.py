@@ -93,7 +93,8 @@ def _refuse(words: str, where: str) -> NoReturn:
     line = next(
         (text for text in words.splitlines() if "rejected" in text or "rror" in text or "fatal" in text), ""
     )
-    line = line.strip() or words.strip()[:300] or "no message"
+    said = [text.removeprefix("remote:") for text in words.splitlines() if text.startswith("remote:")]
+    line = " ".join(" ".join([line or words[:300], *said]).split())[:500] or "no message"
     if any(word in words for word in final):
         raise PushRefusedError(f"{where} refused the push: {line}", remedy="see the forge's own words above")
     raise ForgeUnavailableError(

@@ -1,0 +1,270 @@
+"""How a swarm shows itself: a live picture on a terminal, plain prefixed lines elsewhere, a table at the end."""
+
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+import click
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from refinery.cli.output import console, shown
+from refinery.core.sanitise import one_line
+from refinery.core.text import approximate_duration, plural
+from refinery.notify import notify
+
+if TYPE_CHECKING:
+    from refinery.cli.common import Settings
+    from refinery.report import RunResult
+    from refinery.swarm_board import Board, PullRow, WorkerRow
+
+_OFTEN: Final = 0.25  # seconds between two pictures
+_PULLS: Final = 5  # recent pulls in a picture
+_LINE: Final = 500
+_STATES: Final = {"working": "green", "waiting": "yellow", "dead": "red", "stopped": "red"}
+_ENDS: Final = {
+    "published": "green",
+    "merged": "green",
+    "refuse": "yellow",
+    "wait": "cyan",
+    "drained": "yellow",
+}
+_COUNTED: Final = {
+    "backing-off": "backing off",
+    "claimed": "claimed",
+    "dependency-waiting": "waiting for others",
+    "in-review": "in review",
+    "pull-open": "in review",
+    "finished": "finished",
+    "landed": "finished",
+    "pull-merged": "finished",
+}
+
+
+class Silent:
+    """Nothing at all, for `--json`: the report has it."""
+
+    def line(self, prefix: str, text: str) -> None:
+        """As `Show`."""
+
+    def news(self, prefix: str, text: str) -> None:
+        """As `Show`."""
+
+    def alert(self, text: str) -> None:
+        """The desktop may still tell."""
+        notify(text)
+
+    def refresh(self, board: "Board") -> None:
+        """As `Show`."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+class Plain(Silent):
+    """One line for everything, each with its prefix."""
+
+    def line(self, prefix: str, text: str) -> None:
+        """A line of an agent, or of a process."""
+        _print(f"{prefix} {text}" if prefix else text)
+
+    def news(self, prefix: str, text: str) -> None:
+        """As `line`."""
+        _print(f"{prefix} {text}")
+
+    def alert(self, text: str) -> None:
+        """On standard error too, where scripts look."""
+        _print(f"[swarm] ALERT: {text}", err=True)
+        notify(text)
+
+
+class Picture(Silent):
+    """The live view. What ended stays above it; agents' lines show only as each worker's last one.
+
+    A terminal that was closed meanwhile is no reason to stop: the signal that comes of it drains.
+    """
+
+    def __init__(self, settings: "Settings") -> None:
+        self._console = console(settings)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._next = 0.0
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(OSError):
+            self._live.stop()
+
+    def news(self, prefix: str, text: str) -> None:
+        """A line above the picture, as long as the terminal is wide."""
+        line = Text(one_line(shown(f"{prefix} {text}"), _LINE), no_wrap=True, overflow="ellipsis")
+        line.stylize("dim", 0, len(prefix))
+        with suppress(OSError):
+            self._console.print(line)
+
+    def alert(self, text: str) -> None:
+        """Above the picture, whole."""
+        with suppress(OSError):
+            self._console.print(Text(shown(f"ALERT: {text}"), style="bold red"))
+        notify(text)
+
+    def refresh(self, board: "Board") -> None:
+        """Draw, but not too often."""
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _OFTEN
+            with suppress(OSError):
+                self._live.update(picture(board, self._console.height, now), refresh=True)
+
+
+def _print(text: str, *, err: bool = False) -> None:
+    """A line; somebody who does not listen any more is no reason to stop."""
+    with suppress(OSError):
+        click.echo(shown(text), err=err)
+
+
+def picture(board: "Board", height: int, now: float) -> Group:
+    """The picture in at most `height` lines, one of them left for the cursor."""
+    pulls = list(board.pulls.values())[-_PULLS:][::-1]
+    room = height - 1 - 3 - (len(pulls) + 1 if pulls else 0)
+    if room < 4:
+        pulls, room = [], height - 4
+    parts: list[Text | Table] = [_head(board, now), _counts(board), _workers(board, room, now)]
+    if pulls:
+        parts.append(_pulls(pulls))
+    return Group(*parts)
+
+
+def _line(text: str, style: str = "") -> Text:
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+
+
+def _head(board: "Board", now: float) -> Text:
+    working = sum(row.state == "working" for row in board.workers)
+    words = [f"{working} of {plural(len(board.workers), 'worker')} at work"]
+    words.append(f"{len(board.merged)} merged" if board.has_merger else "no merger")
+    words += [plural(len(board.results), "run"), approximate_duration(round(now - board.started))]
+    if board.cost_usd:
+        words.append(f"${board.cost_usd:.2f}")
+    if board.closing:
+        words.append(f"ending ({board.closing})")
+    return _line("swarm: " + ", ".join(words), "bold")
+
+
+def _counts(board: "Board") -> Text:
+    named: dict[str, int] = {}
+    for code, count in board.looks.skipped.items():
+        name = _COUNTED.get(code, "not ready")
+        named[name] = named.get(name, 0) + count
+    words = [f"{board.looks.ready} ready", *(f"{count} {name}" for name, count in named.items())]
+    text = "queue: " + ", ".join(words)
+    return _line(f"{text}; merger waits: {shown(board.merger)}" if board.merger else text)
+
+
+def _workers(board: "Board", room: int, now: float) -> Table:
+    """A line for each worker; where there is no room, those at work first, and how many are left out."""
+    grid = Table(box=None, pad_edge=False, header_style="dim", expand=True)
+    for header, least, ratio in (
+        ("worker", 0, 0),
+        ("task", 8, 2),
+        ("try", 3, 0),
+        ("age", 5, 0),
+        ("lease", 5, 0),
+    ):
+        grid.add_column(
+            header, no_wrap=True, overflow="ellipsis", min_width=least or None, ratio=ratio or None
+        )
+    grid.add_column("last output", no_wrap=True, overflow="ellipsis", ratio=3)
+    rows = (
+        sorted(board.workers, key=lambda row: row.state != "working")
+        if len(board.workers) > room - 1
+        else board.workers
+    )
+    fitting = rows if len(rows) <= room - 1 else rows[: max(1, room - 2)]
+    for row in fitting:
+        grid.add_row(*_worker(row, now))
+    if len(fitting) < len(rows):
+        grid.add_row(Text(f"and {len(rows) - len(fitting)} more", style="dim"))
+    return grid
+
+
+def _worker(row: "WorkerRow", now: float) -> list[Text]:
+    is_busy = row.state == "working"
+    lease = approximate_duration(max(0, round(row.lease_until - time.time()))) if is_busy else ""
+    age = approximate_duration(round(now - row.since)) if row.since else ""
+    return [
+        Text(f"{row.number + 1} {row.agent}"),
+        Text(shown(f"{row.task} {row.title}") if is_busy else row.state, style=_STATES.get(row.state, "dim")),
+        Text(str(row.attempt or "")),
+        Text(age),
+        Text(lease),
+        Text(shown(one_line(row.last, _LINE)), style="dim"),
+    ]
+
+
+def _pulls(pulls: "Sequence[PullRow]") -> Table:
+    grid = Table(box=None, pad_edge=False, header_style="dim", expand=True)
+    for header, ratio in (("pull", 0), ("verdict", 0), ("task", 2), ("why", 5)):
+        grid.add_column(header, no_wrap=True, overflow="ellipsis", ratio=ratio or None)
+    for row in pulls:
+        grid.add_row(
+            str(row.number),
+            Text(row.verdict, style=_ENDS.get(row.verdict, "")),
+            Text(shown(row.task)),
+            Text(shown(row.why), style="dim"),
+        )
+    return grid
+
+
+def summary(settings: "Settings", board: "Board") -> None:
+    """The table of the ended runs, and what came of them."""
+    page = console(settings)
+    if board.results:
+        grid = Table(box=None, pad_edge=False, header_style="bold")
+        for header in ("task", "try", "agent", "outcome", "pull", "time", "tokens", "cost", "why"):
+            grid.add_column(header, overflow="fold", no_wrap=header in ("outcome", "time"))
+        for result in board.results:
+            grid.add_row(*_result(result))
+        page.print(grid)
+    seconds = approximate_duration(time.monotonic() - board.started)
+    published = sum(result.outcome == "published" for result in board.results)
+    words = [plural(len(board.results), "run"), f"{published} published"]
+    words += [f"{len(board.merged)} merged"] if board.has_merger else []
+    page.print(Text(f"{', '.join(words)} in {seconds}", style="bold"))
+    for alert in board.alerts:
+        page.print(Text(shown(f"alert: {alert}"), style="red"))
+
+
+def _result(result: "RunResult") -> list[Text]:
+    return [
+        Text(shown(result.task_id)),
+        Text(str(result.attempt or "")),
+        Text(shown(result.agent)),
+        Text(str(result.outcome), style=_ENDS.get(str(result.outcome), "red")),
+        Text(str(result.pull or "")),
+        Text(approximate_duration(result.seconds)),
+        Text(str(result.tokens or "")),
+        Text("" if result.cost_usd is None else f"${result.cost_usd:.2f}"),
+        Text(shown(result.reason), style="dim"),
+    ]
+
+
+def show_for(settings: "Settings") -> Silent:
+    """The way that fits: nothing with `--json`, a picture on a terminal, else lines."""
+    if settings.json:
+        return Silent()
+    return Picture(settings) if sys.stdout.isatty() else Plain()
