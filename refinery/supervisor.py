@@ -222,7 +222,8 @@ class Supervisor:
         slot.deaths, self.board.merger = 0, ""
         fresh = self.board.judged(event)
         for row in fresh:
-            self._show.news(slot.prefix, _told(row))
+            if row.verdict != "merged":  # the merger says so itself, as soon as it did
+                self._show.news(slot.prefix, _told(row))
         slot.standing = Standing(
             epoch=event.epoch, is_idle=not event.merged, is_waiting_for_time=event.next_at is not None
         )
@@ -323,6 +324,5 @@ def _common_end(workers: Sequence[Slot]) -> Ended:
 
 
 def _told(row: PullRow) -> str:
-    words = {"merged": "merged", "wait": "waits", "refuse": "refused"}
-    why = f": {row.why}" if row.why else ""
-    return f"pull {row.number} ({row.task}): {words.get(row.verdict, row.verdict)}{why}"
+    word = {"wait": "waits", "refuse": "refused"}.get(row.verdict, row.verdict)
+    return f"pull {row.number} ({row.task}): {word}: {row.why}"

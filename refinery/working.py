@@ -23,7 +23,7 @@ from refinery.core.sanitise import clean, one_line
 from refinery.errors import RefineryError
 from refinery.events import Event, Phase, Renewed
 from refinery.git import Signature
-from refinery.lease import Keeper
+from refinery.lease import Keeper, write
 from refinery.ports import Agent
 from refinery.process import Ended, Stop, StopFlag, run
 from refinery.project import Project, View
@@ -124,12 +124,16 @@ def _tip_to_continue(job: Job) -> str:
     state, task = job.seen.state, job.task
     tip = state.heads.get(task.branch, "")
     pull = state.pull_of(task.key)
-    if not tip or pull is None or pull.state is PullState.OPEN:
+    if tip and (pull is None or pull.state is PullState.OPEN):
         job.project.forge.sync(state, [job.project.base, task.branch])
         return tip
     job.project.forge.sync(state, [job.project.base])
-    claim = replace(job.keeper.lease.claim, head="", branch="", pull=None)
-    job.keeper.lease = job.project.forge.retire(job.keeper.lease, claim, task.branch, tip)
+    lease = job.keeper.lease
+    claim = replace(lease.claim, head="", branch="", pull=None)  # a new start: an ended pull is history
+    if tip:
+        job.keeper.lease = job.project.forge.retire(lease, claim, task.branch, tip)
+    elif lease.claim != claim:
+        job.keeper.lease = write(job.project.forge, lease, claim)
     return ""
 
 

@@ -167,15 +167,14 @@ def test_a_large_body_works(demo):
 
 
 @pytest.mark.parametrize(
-    "output", ["true", "head -c 50000000 /dev/zero | tr '\\0' x; yes long | head -c 1000000"]
+    "output", ["true", "head -c 50000000 /dev/zero | tr '\\0' x", "yes | head -c 100000"]
 )
 def test_any_amount_of_output_works(demo, output):
-    """None at all, or 50 MB in one line: the work is published, and the transcript stays of a sane size."""
+    """None at all, 50 MB in one line, or 50,000 lines: the work is published, and the transcript is no larger."""
     configured(demo, f"{output}\necho work > made.txt")
     assert demo.json("run")["outcome"] == "published"
-    transcripts = files_of(demo.home / "transcripts").values()
-    assert len(transcripts) == 1
-    assert sum(map(len, transcripts)) < 60_000_000
+    size = sum(path.stat().st_size for path in (demo.home / "transcripts").rglob("*") if path.is_file())
+    assert size < 51_000_000
 
 
 UNFIT = {

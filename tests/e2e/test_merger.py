@@ -53,10 +53,17 @@ def test_it_lands_with_trailers_and_leaves_nothing_behind(scene):
     assert (code, [(row["pull"], row["commit"]) for row in told["merged"]]) == (0, [(1, commit)])
     trailers = git(scene.git_dir, "log", "-1", "--format=%(trailers:only,unfold)", commit).splitlines()
     names = [line.partition(":")[0] for line in trailers]
-    assert [f"Refinery-{name}" for name in ("Task", "Pull", "Base", "Head", "Tree", "Checks", "Policy")] == names
+    assert [
+        f"Refinery-{name}" for name in ("Task", "Pull", "Base", "Head", "Tree", "Checks", "Policy")
+    ] == names
     assert f"Refinery-Tree: {git(scene.git_dir, 'rev-parse', 'main^{tree}')}" in trailers
     claim = scene.claim("a")
-    assert (scene.status("a"), claim.outcome, claim.state, claim.mirror) == ("done", "merged", "released", "done")
+    assert (scene.status("a"), claim.outcome, claim.state, claim.mirror) == (
+        "done",
+        "merged",
+        "released",
+        "done",
+    )
     landing = scene.state().landing["main"].claim
     assert (landing.state, landing.intent) == ("released", None)
     assert scene.worktrees() == scene.locks() == []
@@ -285,7 +292,9 @@ def test_f23_a_landing_that_is_not_as_predicted_freezes_the_base(make, monkeypat
     hook.unlink()
     code, told = scene.json("merge")
     assert (code, told["merged"]) == (8, [])
-    assert {"frozen"} <= {reason["code"] for row in told["refused"] + told["waiting"] for reason in row["reasons"]}
+    assert {"frozen"} <= {
+        reason["code"] for row in told["refused"] + told["waiting"] for reason in row["reasons"]
+    }
     assert scene.json("status")[1]["frozen"]
     assert scene.json("unfreeze")[1]["was_frozen"] is True
     assert scene.json("unfreeze")[1]["was_frozen"] is False
@@ -301,8 +310,15 @@ def test_f23_a_forge_whose_answer_is_another_tree_freezes(scene, monkeypatch):
     def land(*args):
         done = plain(*args)
         wrong = scene.person({"wrong.txt": "x\n"})
-        git(scene.git_dir, "update-ref", "refs/heads/main", git(scene.git_dir, "commit-tree", f"{wrong}^{{tree}}", "-m", "x"))
-        return Landed(**{name: getattr(done, name) for name in done.__slots__} | {"tip": "0" * 40, "tree": "1" * 40})
+        git(
+            scene.git_dir,
+            "update-ref",
+            "refs/heads/main",
+            git(scene.git_dir, "commit-tree", f"{wrong}^{{tree}}", "-m", "x"),
+        )
+        return Landed(
+            **{name: getattr(done, name) for name in done.__slots__} | {"tip": "0" * 40, "tree": "1" * 40}
+        )
 
     monkeypatch.setattr(project.forge, "land", land)
     with pytest.raises(RefineryError, match="frozen"):
@@ -319,7 +335,9 @@ def test_a_persons_push_right_after_a_landing_is_no_alarm(scene, monkeypatch):
     def land(*args):
         done = plain(*args)
         pushed = scene.person({"after.txt": "x\n"})
-        return replace(done, tip=pushed, tree=git(scene.git_dir, "rev-parse", f"{pushed}^{{tree}}"), parent=done.tip)
+        return replace(
+            done, tip=pushed, tree=git(scene.git_dir, "rev-parse", f"{pushed}^{{tree}}"), parent=done.tip
+        )
 
     monkeypatch.setattr(project.forge, "land", land)
     assert codes(scene.merge(project=project).merged) == {1: []}

@@ -289,7 +289,9 @@ def test_conflict_markers_are_kept_beside_the_branch_and_a_resolution_lands(scen
 def test_tampered(scene):
     """An agent that changes what only Refinery writes: nothing of it goes on, a person is asked."""
     scene.task("a")
-    scene.agent('echo x > x.txt; folder=$(dirname "$PWD"); for f in "$folder"/*; do test -f "$f" && echo > "$f"; done\n')
+    scene.agent(
+        'echo x > x.txt; folder=$(dirname "$PWD"); for f in "$folder"/*; do test -f "$f" && echo > "$f"; done\n'
+    )
     result = scene.run()
     assert result.outcome in (Outcome.TAMPERED, Outcome.INTERNAL_ERROR)
     assert scene.claim("a").state == "released"
@@ -325,7 +327,12 @@ def test_blocked_by_the_result_file(scene):
         """echo '{"status": "blocked", "reason": "Which port?"}' > "$REFINERY_RESULT_FILE"\n"""
     )
     code, told = scene.json("run")
-    assert (code, told["outcome"], told["status"], told["reason"]) == (18, "blocked", "blocked", "Which port?")
+    assert (code, told["outcome"], told["status"], told["reason"]) == (
+        18,
+        "blocked",
+        "blocked",
+        "Which port?",
+    )
     assert (scene.status("a"), scene.show("polecat/a:half.txt")) == ("blocked", "half")
     assert "Which port?" in scene.json("run")[1]["skipped"]["a"]
 

@@ -109,7 +109,9 @@ class Scene:
     def worker(self, project: Project | None = None, **options: object) -> Worker:
         """A worker with a holder's name of its own."""
         holder = f"bot@test:{os.getpid()}-{os.urandom(3).hex()}"
-        return Worker(project or self.project(), WorkOptions(**{"caller": "bot", "holder": holder, **options}))
+        return Worker(
+            project or self.project(), WorkOptions(**{"caller": "bot", "holder": holder, **options})
+        )
 
     def run(self, task_id: str = "", **options: object) -> RunResult:
         """One run, in this process."""
@@ -177,7 +179,9 @@ class Scene:
 
     def has(self, what: str) -> bool:
         """Whether the repository has `REV:PATH`."""
-        done = subprocess.run(["git", "-C", str(self.git_dir), "cat-file", "-e", what], check=False, stderr=-3)
+        done = subprocess.run(
+            ["git", "-C", str(self.git_dir), "cat-file", "-e", what], check=False, stderr=-3
+        )
         return done.returncode == 0
 
     def preserved(self, task_id: str) -> dict[str, str]:
@@ -186,11 +190,19 @@ class Scene:
 
     def worktrees(self) -> list[str]:
         """The attempts' folders that are there."""
-        return sorted(path.name for path in self.home.worktrees.iterdir()) if self.home.worktrees.is_dir() else []
+        return (
+            sorted(path.name for path in self.home.worktrees.iterdir())
+            if self.home.worktrees.is_dir()
+            else []
+        )
 
     def locks(self) -> list[str]:
         """Lock files of git in the repository."""
-        return sorted(str(path.relative_to(self.git_dir)) for path in self.git_dir.rglob("*.lock") if path.name != "refinery.lock")
+        return sorted(
+            str(path.relative_to(self.git_dir))
+            for path in self.git_dir.rglob("*.lock")
+            if path.name != "refinery.lock"
+        )
 
 
 def forked(act: Callable[[], object], code: int = 0) -> int:
