@@ -152,6 +152,8 @@ class Reconciler:
             self._end(repair, lease, Outcome.MERGED, Status.DONE)
         elif repair.kind is Mend.FINISH_WORK and old is not None and old.outcome is not None:
             self._finish_work(repair, lease, old, seen)
+        elif repair.kind is Mend.SHOW_STATUS and old is not None and old.mirror is not None:
+            self._end(replace(repair, why=old.reason), lease, Outcome.FORCE_STOPPED, old.mirror)
         elif repair.task.status is Status.IN_PROGRESS or old is None or old.mirror is None:
             self._end(repair, lease, Outcome.FORCE_STOPPED, Status.READY)
         else:

@@ -38,6 +38,7 @@ class Mend(StrEnum):
     FINISH_LANDING = "finish-landing"  # the base holds it; mirror and release are missing
     GIVE_BACK = "give-back"  # the worker died before it pushed anything
     SHOW_DONE = "show-done"  # its pull was merged, and the task's source does not say so
+    SHOW_STATUS = "show-status"  # says in_progress after its claim was given back with another status
     RESET = "reset"  # says in_progress without any claim
 
 
@@ -65,14 +66,12 @@ def _repair(task: Task, state: ForgeState, now: float) -> Repair | None:
     if claim.state is ClaimState.HELD:
         return _abandoned(task, tip, claim, state)
     pull = _merged(task, state)
-    if (
-        pull is None
-        or task.status in FINAL
-        or claim.mirror is Status.DONE
-        or claim.acquired_at > pull.closed_at
-    ):
-        return None
-    return Repair(Mend.SHOW_DONE, task, tip, f"pull {pull.number} was merged")
+    is_shown = claim.mirror is Status.DONE or task.status in FINAL
+    if pull is not None and not is_shown and claim.acquired_at <= pull.closed_at:
+        return Repair(Mend.SHOW_DONE, task, tip, f"pull {pull.number} was merged")
+    if task.status is Status.IN_PROGRESS and claim.mirror not in (None, Status.IN_PROGRESS):
+        return Repair(Mend.SHOW_STATUS, task, tip, "nobody holds it, whatever was written late")
+    return None
 
 
 def _abandoned(task: Task, tip: ClaimTip, claim: Claim, state: ForgeState) -> Repair | None:
