@@ -4,8 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 2
+SEEDS ?= 0-499
 
-.PHONY: demo test test-long lint bench docs clean help
+.PHONY: demo test test-seeds test-long lint bench docs clean help
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -13,7 +14,7 @@ help: ## What can be made
 $(STAMP): pyproject.toml requirements/dev.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 
 demo: $(STAMP) ## Run the main job on a temporary project, offline
@@ -22,8 +23,12 @@ demo: $(STAMP) ## Run the main job on a temporary project, offline
 test: $(STAMP) ## Run the test suite
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not long"
 
+test-seeds: $(STAMP) ## Run many interleavings: SEEDS=0-499, or one that failed, SEEDS=17
+	SEEDS=$(SEEDS) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/e2e/test_interleavings.py
+
 test-long: $(STAMP) ## Run the soak tests
 	$(BIN)/python -m pytest -n $(JOBS) -m long
+	SEEDS=$(SEEDS) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/e2e/test_interleavings.py
 
 lint: $(STAMP) ## Format, lint and types
 	$(BIN)/ruff format --check .

@@ -32,8 +32,8 @@ def timed(command: Sequence[str], *, codes: Sequence[int] = (0,), cwd: Path | No
     return seconds
 
 
-def ratio(title: str, seconds: float, baseline: float, aim: float) -> str:
-    """One line: the figures, their ratio, and whether the aim was met."""
+def ratio(title: str, seconds: float, baseline: float, aim: float | None = None) -> str:
+    """One line: the figures, their ratio, and whether the aim was met, where there is one."""
     found = seconds / baseline
-    verdict = "met" if found <= aim else "MISSED"
-    return f"{title}: {1000 * seconds:.1f} ms / {1000 * baseline:.1f} ms = {found:.2f}x (aim {aim:g}x, {verdict})"
+    verdict = f" (aim {aim:g}x, {'met' if found <= aim else 'MISSED'})" if aim is not None else ""
+    return f"{title}: {1000 * seconds:.1f} ms / {1000 * baseline:.1f} ms = {found:.2f}x{verdict}"

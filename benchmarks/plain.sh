@@ -32,8 +32,8 @@ work() {
     git -C "$tree" commit --quiet --message "Write $task"
     head=$(git -C "$tree" rev-parse HEAD)
     next=$(record "pushed $task $head" "$claim")
-    git -C "$tree" fetch --quiet --no-tags "$repo" "$next"
-    git -C "$tree" $durable push --quiet --atomic origin "$head:refs/heads/polecat/$task" "$next:refs/refinery/claims/$task"
+    git -C "$tree" $durable push --quiet --atomic origin \
+      "$head:refs/heads/polecat/$task" "$next:refs/refinery/claims/$task"
     pull=$(record "pull $number open $task" "$head")
     update "refs/refinery/pulls/$number" "$pull" 0000000000000000000000000000000000000000
     sed -i 's/^status: .*/status: review/' "$file"

@@ -34,7 +34,7 @@ def run(rounds: int = 3, count: int = 100) -> list[str]:
     return [
         ratio("one task, without landing / plain git", seen["ours"], seen["plain"], 1.5),
         ratio("one task, with landing / plain git", both, plain, 2.0),
-        f"  of which landing alone: {seen['our landing'] / seen['plain landing']:.2f}x",
+        ratio("one landing alone / plain git", seen["our landing"], seen["plain landing"]),
     ]
 
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from refinery.errors import UsageError
+from refinery.errors import TamperedError, UsageError
 from refinery.git import Signature
 from refinery.mirror import Mirror
 from refinery.snapshot import Stamp, commit_snapshot, snapshot
@@ -113,6 +113,23 @@ def _claim_folder(worktrees: Path, meta: Meta) -> Path:
 def mark_saved(folder: Path) -> None:
     """Note that the forge holds this attempt's work: a crash from now on loses nothing."""
     write_meta(folder, replace(read_meta(folder), state=State.SAVED))
+
+
+def check_note(folder: Path, work: Work) -> None:
+    """Make sure that the note still says whose worktree this is, before anything in it is believed.
+
+    Raises:
+        TamperedError: an agent changed it.
+    """
+    try:
+        is_ours = read_meta(folder).work == work
+    except UsageError:
+        is_ours = False
+    if not is_ours:
+        raise TamperedError(
+            f"the worktree {folder} cannot be trusted: the note of whose it is was changed",
+            remedy="nothing of it was taken; look at the folder, then run the task again",
+        )
 
 
 def write_meta(folder: Path, meta: Meta) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from refinery.core.additive import Classification
 from refinery.core.model import Check, Conclusion
-from refinery.core.verdict import CHECKS_APP, Policy, Verdict, judge, tree_reasons
+from refinery.core.reasons import CHECKS_APP
+from refinery.core.verdict import Policy, Verdict, judge, tree_reasons
 from refinery.errors import GitError
 from refinery.judging import Judged
 from refinery.predictions import Predictions

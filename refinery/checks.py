@@ -12,8 +12,8 @@ from refinery.attempt import scratch_name
 from refinery.boxed import Place
 from refinery.core.config import ProjectConfig
 from refinery.core.model import Check, Conclusion
+from refinery.core.reasons import CHECKS_APP
 from refinery.core.sanitise import clean
-from refinery.core.verdict import CHECKS_APP
 from refinery.process import Ended, Job, StopFlag, run, run_all
 from refinery.project import Project
 from refinery.worktree import prepare, remove

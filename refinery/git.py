@@ -132,7 +132,7 @@ class Git:
         return self.run(*args, stdin=stdin, timeout=timeout).decode("utf-8", "surrogateescape").rstrip("\n")
 
     def attempt(self, *args: str, stdin: bytes | None = None, timeout: float | None = None) -> Completed:
-        """Run a command in a session of its own, and return how it ended; `timeout` (seconds) kills its whole group."""
+        """Run a command in a process group of its own, and return how it ended; `timeout` (seconds) kills the group."""
         process = self._start(args, stdin is not None)
         try:
             out, err = process.communicate(stdin, timeout)
@@ -152,7 +152,10 @@ class Git:
             istream=subprocess.PIPE if has_input else subprocess.DEVNULL,
             as_process=True,
             env=self.environment(),
-            start_new_session=True,
+            # A session has no terminal to ask on, but Linux schedules each as a group: on a busy machine that makes
+            # a short command wait for milliseconds. Only what may ask for credentials needs one.
+            start_new_session=self.user_config,
+            process_group=None if self.user_config else 0,
             pass_fds=self.pass_fds,
         )
         process: subprocess.Popen[bytes] | None = started.proc

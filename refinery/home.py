@@ -25,6 +25,11 @@ from refinery.errors import ConfigError, RefineryError, UsageError
 VERSION: Final = 1
 FOLDERS: Final = ("mirrors", "pool", "worktrees", "transcripts", "logs", "locks", "cache", "trash")
 _OWN: Final = frozenset({*FOLDERS, "version", "config.yml"})
+_PASSING: Final = (
+    ".try-",
+    ".version-",
+    ".config.yml-",
+)  # files of another process that makes this home just now
 _MIGRATIONS: Final[Mapping[int, Callable[[Path], None]]] = {}  # from a version to the next one
 ROOM: Final = 20_000_000  # bytes that must be free before a task is claimed
 _MAKE_ROOM: Final = (
@@ -53,7 +58,7 @@ class Home:
             UsageError: it is newer than this program, is something else, cannot be written, or does not exist and
                 `create` is False.
         """
-        path = _absolute(path or default_path())
+        path = _absolute(path)
         with explained(path):
             if not create and not path.is_dir():
                 raise UsageError(
@@ -61,7 +66,7 @@ class Home:
                     remedy="`refinery init SLUG --repo PATH_OR_URL --tasks FOLDER` makes it with the first project",
                 )
             _check_foreign(path)
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(path)
             _check_writable(path)
             _bring_up(path)
             for name in FOLDERS:
@@ -175,14 +180,21 @@ def _registered(before: bytes, slug: str, values: dict[str, str], source: str) -
 _BY_HAND: Final = "write the project below `projects:` by hand, with `repository` and `tasks`"
 
 
-def _absolute(path: Path) -> Path:
+def _absolute(path: Path | None) -> Path:
     try:
-        return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100  (symlinks stay as named)
+        return Path(os.path.abspath((path or default_path()).expanduser()))  # noqa: PTH100  (symlinks stay as named)
     except RuntimeError as error:
-        raise UsageError(f"{path}: nobody knows this user's home folder", remedy=_ELSEWHERE) from error
+        raise UsageError("this user has no home folder on this machine", remedy=_ELSEWHERE) from error
 
 
 _ELSEWHERE: Final = "name a folder by --home or REFINERY_HOME"
+
+
+def _make(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileNotFoundError as error:  # a parent takes no folders: /proc, for one
+        raise UsageError(f"{path} cannot be made there", remedy=_ELSEWHERE) from error
 
 
 def _check_foreign(path: Path) -> None:
@@ -191,7 +203,8 @@ def _check_foreign(path: Path) -> None:
         return
     if not path.is_dir():
         raise UsageError(f"{path} is not a folder", remedy="name another folder by --home or REFINERY_HOME")
-    foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in _OWN)
+    names = sorted(entry.name for entry in path.iterdir())
+    foreign = [name for name in names if name not in _OWN and not name.startswith(_PASSING)]
     if foreign:
         raise UsageError(
             f"{path} is not a home of Refinery: it holds {foreign[0]}",

@@ -17,8 +17,8 @@ from refinery.checks import CheckRun, run_checks
 from refinery.core.lease import Lease
 from refinery.core.model import Check, Freeze, Role, Status
 from refinery.core.outcomes import Outcome
-from refinery.core.reasons import Code, Reason, reason
-from refinery.core.verdict import CHECKS_APP, POLL, Decision, Verdict, policy_digest
+from refinery.core.reasons import CHECKS_APP, Code, Reason, reason
+from refinery.core.verdict import POLL, Decision, Verdict, policy_digest
 from refinery.errors import (
     ClaimLostError,
     FrozenError,

@@ -85,9 +85,15 @@ class Channel:
             self._out = -1
 
     def wait(self, seconds: float) -> bool:
-        """Wait for news, a wish to stop, or the time; whether there were news."""
-        self._flush()
-        ready, _, _ = select.select([self._stop.fileno(), self._bell], [], [], max(0.0, seconds))
+        """Wait for news, a wish to stop, or the time, passing on what still waits; whether there were news."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self._flush()
+            behind = [self._out] if self._waiting and self._out >= 0 else []
+            left = max(0.0, deadline - time.monotonic())
+            ready, writable, _ = select.select([self._stop.fileno(), self._bell], behind, [], left)
+            if ready or not writable:
+                break
         if self._bell not in ready:
             return False
         with suppress(BlockingIOError):

@@ -28,7 +28,7 @@ from refinery.core.text import plural
 from refinery.events import Claimed, Event, Failed, Idle, Line, Looked, Note, Passed, Result, Waiting
 from refinery.process import Stop, StopFlag
 from refinery.report import RunResult
-from refinery.swarm_board import Board, PullRow, WorkerRow
+from refinery.swarm_board import Board, WorkerRow
 from refinery.swarm_child import Child, core_share, usable_cores
 from refinery.swarm_fleet import STARTING, Fleet, Slot
 
@@ -220,10 +220,9 @@ class Supervisor:
 
     def _on_pass(self, slot: Slot, event: Passed) -> None:
         slot.deaths, self.board.merger = 0, ""
-        fresh = self.board.judged(event)
-        for row in fresh:
-            if row.verdict != "merged":  # the merger says so itself, as soon as it did
-                self._show.news(slot.prefix, _told(row))
+        fresh, telling = self.board.judged(event)
+        for row in telling:
+            self._show.news(slot.prefix, f"pull {row.number} ({row.task}) {row.sentence}")
         slot.standing = Standing(
             epoch=event.epoch, is_idle=not event.merged, is_waiting_for_time=event.next_at is not None
         )
@@ -321,8 +320,3 @@ def _common_end(workers: Sequence[Slot]) -> Ended:
     """Why no worker is left: what all say, or else that they were given up."""
     reasons = {slot.gone for slot in workers}
     return reasons.pop() or Ended.GIVEN_UP if len(reasons) == 1 else Ended.GIVEN_UP
-
-
-def _told(row: PullRow) -> str:
-    word = {"wait": "waits", "refuse": "refused"}.get(row.verdict, row.verdict)
-    return f"pull {row.number} ({row.task}): {word}: {row.why}"

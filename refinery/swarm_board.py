@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refinery.core.swarm import Run
-from refinery.events import Claimed, Event, Idle, Line, Looks, Passed, Phase, Renewed, Result, Waiting
+from refinery.events import Claimed, Event, Idle, Line, Looked, Looks, Passed, Phase, Renewed, Result, Waiting
 from refinery.report import RunResult
 
 
@@ -54,6 +54,8 @@ class WorkerRow:
                 self.lease_until = event.until
             case Line():
                 self.last = event.text.partition("] ")[2] or self.last
+            case Looked() if self.task:  # it lost what it had claimed to somebody faster
+                self.free("idle", now)
             case Idle():
                 self.free("idle", now, "")
             case Waiting():
@@ -80,6 +82,12 @@ class PullRow:
     why: str = field(compare=False)
     codes: tuple[str, ...] = ()
 
+    @property
+    def sentence(self) -> str:
+        """What becomes of it, and why."""
+        word = {"wait": "waits", "refuse": "is refused"}.get(self.verdict, self.verdict)
+        return f"{word}: {self.why}" if self.why else word
+
 
 @dataclass(slots=True)
 class Board:
@@ -96,6 +104,7 @@ class Board:
     results: list[RunResult] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
+    _told: set[PullRow] = field(default_factory=set)
 
     def ended(self, worker: int, result: RunResult) -> None:
         """A run ended."""
@@ -104,9 +113,12 @@ class Board:
             Run(worker=worker, task=result.task_id, outcome=result.outcome, reason=result.reason)
         )
 
-    def judged(self, event: Passed) -> list[PullRow]:
-        """A pass of the merger; the rows that are news."""
-        fresh = []
+    def judged(self, event: Passed) -> tuple[list[PullRow], list[PullRow]]:
+        """A pass of the merger: the rows that changed, and those that people should hear of.
+
+        What waits is told when it still waits in a later pass: most of it waits for its worker to let go.
+        """
+        fresh, telling = [], []
         for row in (*event.merged, *event.waiting, *event.refused):
             shown = _pull_row(row, is_merged=bool(row["commit"]))
             at = (shown.project, shown.number)
@@ -114,8 +126,13 @@ class Board:
                 self.pulls.pop(at, None)  # what changed last stands last
                 self.pulls[at] = shown
                 fresh.append(shown)
+                if shown.verdict == "refuse":
+                    telling.append(shown)
+            elif shown.verdict == "wait" and shown not in self._told:
+                self._told.add(shown)
+                telling.append(shown)
         self.merged += [{name: row[name] for name in row if name != "why"} for row in event.merged]
-        return fresh
+        return fresh, telling
 
     @property
     def total_tokens(self) -> int:

@@ -75,9 +75,15 @@ class Fleet:
                 self.start(slot, now)
 
     def start(self, slot: Slot, now: float) -> None:
-        """Start a child in a free slot."""
+        """Start a child in a free slot; later, where the system has no room for one."""
         slot.start_at, slot.failed, slot.standing = None, None, STARTING
-        slot.child = Child.start(slot.args, slot.cores)
+        try:
+            slot.child = Child.start(slot.args, slot.cores)
+        except OSError as error:
+            self._on_line(slot, f"cannot be started: {error}")
+            if not slot.retry(now):
+                slot.gone = Ended.GIVEN_UP
+            return
         self._slots[slot.child] = slot
         slot.child.watch(self._selector)
         if slot.row is not None:
@@ -124,8 +130,7 @@ class Fleet:
             child.kill()
 
     def close(self) -> None:
-        """Let nothing run on; for the end, whatever it was."""
-        self.kill()
-        while self._slots:
-            self.step(0.05)
+        """Let go of whatever still runs, after a mistake of ours: it drains, as if we had been killed."""
+        for child in self._slots:
+            child.bury(self._selector)
         self._selector.close()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from refinery.attempt import Leftover, Work, begin, mark_saved, read_meta
+from refinery.attempt import Leftover, Work, begin, check_note, mark_saved, read_meta
 from refinery.boxed import Place
 from refinery.core.agent import AgentRequest, AgentResult, Finished
 from refinery.core.endings import Facts, ending_of
@@ -198,7 +198,7 @@ class _Attempt:
         facts = Facts(
             result=result,
             said=said,
-            is_changed=taken.tree != self._base_tree(),
+            is_changed=taken.tree != self._base_tree() and (taken.is_changed or not self._is_mere_repair()),
             is_forced=ended.stopped is Stop.FORCE,
             is_drained=ended.stopped is Stop.DRAIN,
             markers=taken.markers,
@@ -211,6 +211,16 @@ class _Attempt:
             if refused:
                 product = replace(product, outcome=Outcome.VERIFY_FAILED, reason=refused)
         return Done(product, self.worktree.folder, result)
+
+    def _is_mere_repair(self) -> bool:
+        """Whether the attempt started at the head of an open pull, exactly: leaving that as it was mends nothing."""
+        pull = self.job.seen.state.pull_of(self.work.key)
+        is_open = pull is not None and pull.state is PullState.OPEN
+        return (
+            is_open
+            and bool(self.job.keeper.lease.claim.repairs)
+            and self.worktree.parents == (self.work.tip,)
+        )
 
     def _base_tree(self) -> str:
         return self.job.project.mirror.tree_of(self.work.base)
@@ -305,6 +315,7 @@ class _Attempt:
             return None, error.message
 
     def _snapshot(self) -> Snapshot:
+        check_note(self.worktree.folder, self.work)
         return snapshot(self.job.project.mirror, self.worktree, max_file=self.config.limits.max_file)
 
     def _product(

@@ -291,6 +291,15 @@ def test_any_json_is_survived(agent, junk):
     assert result.cost_usd is None or 0 <= result.cost_usd < float("inf")
 
 
+@pytest.mark.parametrize("odd", [-1, True, "5", 1.5, None, [1]])
+def test_what_counts_nothing_is_not_recorded(odd):
+    """A number of tokens or turns is a whole number from 0; anything else is left out, and so is an odd cost."""
+    report = {**CLAUDE_RESULT, "num_turns": odd, "total_cost_usd": -1, "usage": {"input_tokens": odd}}
+    result = ClaudeAgent().result(ended(report))
+    assert (result.turns, result.tokens, result.total_tokens) == (None, {}, None)
+    assert (result.cost_usd, result.cost_source) == (None, CostSource.UNKNOWN)
+
+
 def test_agents_are_found_by_name():
     """Built-in ones, adjusted built-in ones and configured ones."""
     own = {"stub": AgentSettings(command=("x",)), "claude": AgentSettings(model="opus")}

@@ -298,8 +298,9 @@ def test_json_takes_every_value_of_ours(capfdbinary):
         output.print_json(object())
 
 
-def test_a_table_in_a_pipe_is_whole_and_plain(capsys):
+def test_a_table_in_a_pipe_is_whole_and_plain(capsys, monkeypatch):
     """No width of its own, no colour, and no text taken for markup."""
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it for its workers
     output.table(Settings(), ["id", "title"], [["a", "[bold]" + "x" * 300], ["b", "two\x1b[2J"]])
     output.console(Settings()).print("[bold]plain[/bold] :smile:")
     *lines, plain = capsys.readouterr().out.splitlines()

@@ -93,6 +93,7 @@ def test_a_half_made_home_is_finished(tmp_path):
     """A process that was killed while it made the home left folders and no version."""
     (tmp_path / "home" / "locks").mkdir(parents=True)
     (tmp_path / "home" / "config.yml").write_text("# mine\n")
+    (tmp_path / "home" / ".version-abc123").write_text("")
     assert Home.open(tmp_path / "home").trash.is_dir()
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import itertools
 import os
 import resource
 import select
@@ -203,6 +204,13 @@ def test_a_child_that_reads_nothing_is_fine():
     assert (ended.exit_code, output) == (0, b"done\n")
 
 
+def test_input_that_nobody_takes_keeps_nobody_busy():
+    """Once the child has closed its input, the loop sleeps until something happens."""
+    before = time.process_time()
+    collect(sh("exec 0<&-; sleep 0.5", stdin=b"x" * 1_000_000))
+    assert time.process_time() - before < 0.25
+
+
 def test_without_input_the_child_reads_an_end_of_file():
     """No input is an empty input, never our terminal."""
     assert collect(spec("cat"))[0].exit_code == 0
@@ -219,6 +227,7 @@ def test_time_out_kills_what_ignores_sigterm():
     """After the grace comes SIGKILL."""
     ended, _ = collect(sh("trap '' TERM; while :; do sleep 0.01; done", timeout=0.1, grace=0.1))
     assert (ended.timed_out, ended.signal) == (True, 9)
+    assert guard._idle == []  # it might still hear the order, in the next run
 
 
 def test_f18_a_daemon_in_a_session_of_its_own_is_gone_afterwards(alive):
@@ -274,6 +283,25 @@ def test_output_of_an_orphan_is_drained_and_does_not_hold_us():
     ended, output = collect(sh("sleep 1000 & echo done"))
     assert (ended.exit_code, output) == (0, b"done\n")
     assert time.monotonic() - started < PATIENCE
+
+
+def test_output_that_waits_at_the_end_is_all_delivered(alive, monkeypatch):
+    """What the child had written when it ended arrives whole, even if we were away when it ended."""
+    monkeypatch.setattr("refinery.running.LONGEST_PIECE", 4096)
+    output = []
+
+    def be_away():
+        alive.started()
+        alive.ended()
+
+    ended = run(
+        sh(f"exec 3>{alive.path}; printf x >&3; sleep 0.1; seq 10000 11000"),
+        on_output=output.append,
+        tick=be_away,
+        tick_seconds=0.05,
+    )
+    assert ended.exit_code == 0
+    assert b"".join(output).split() == [b"%d" % number for number in range(10000, 11001)]
 
 
 def test_zombies_of_a_running_child_do_not_pile_up():
@@ -394,7 +422,7 @@ def test_nothing_starts_once_a_stop_was_asked_for(tmp_path):
     stop = StopFlag()
     stop.request(Stop.DRAIN)
     ended, _ = collect(sh(f"touch {tmp_path}/ran"), stop=stop)
-    assert (ended.stopped, ended.exit_code) == (Stop.DRAIN, None)
+    assert ended == Ended(stopped=Stop.DRAIN)
     assert not (tmp_path / "ran").exists()
     stop.close()
 
@@ -436,13 +464,22 @@ def test_signals_that_an_agent_sends_to_its_guard_change_nothing():
     assert (ended.signal, ended.lost) == (signal.SIGPIPE, False)
 
 
+def test_f15_a_child_leads_a_session_of_its_own():
+    """F15: no terminal is left to it, and a signal for its whole group reaches neither its guard nor us."""
+    script = "import os; os.write(1, b'%d' % (os.getsid(0) == os.getpgid(0) == os.getpid())); os.kill(0, 9)"
+    ended, output = collect(python(script))
+    assert (output, ended.signal, ended.lost) == (b"1", 9, False)
+
+
 def test_a_child_starts_with_no_signal_blocked_or_ignored():
     """Signal settings of ours do not reach the child."""
     held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     try:
         guard._retire_idle()
-        _, output = collect(sh("grep -E 'Sig(Blk|Ign)' /proc/self/status"))
+        _, output = collect(
+            spec("grep", "-E", "Sig(Blk|Ign)", "/proc/self/status")
+        )  # a shell would clear its mask
     finally:
         signal.signal(signal.SIGUSR2, before)
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
@@ -463,6 +500,7 @@ def test_ticks_come_while_the_child_runs(tmp_path):
     ended, _ = collect(sh(f"cat {go}; exit 6"), tick=tick, tick_seconds=0.02)
     assert ended.exit_code == 6
     assert len(ticks) >= 3
+    assert all(later - earlier > 0.01 for earlier, later in itertools.pairwise(ticks))
 
 
 @pytest.mark.parametrize("where", ["tick", "output"])

@@ -19,7 +19,7 @@ def command(settings: Settings, /, decision: str, pull: int, message: str, autho
     """Approve PULL's present head, request changes (a new attempt then repairs it), or comment."""
     from refinery.cli.output import print_json, say
     from refinery.cli.shared import one_project
-    from refinery.core.model import Review, ReviewState
+    from refinery.core.model import PullState, Review, ReviewState
     from refinery.errors import UsageError
 
     if decision != "approve" and not message.strip():
@@ -33,6 +33,11 @@ def command(settings: Settings, /, decision: str, pull: int, message: str, autho
     seen = project.forge.observe().pulls.get(pull)
     if seen is None:
         raise UsageError(f"{project.slug} has no pull {pull}", remedy="`refinery status` lists the pulls")
+    if decision != "comment" and seen.state is not PullState.OPEN:
+        raise UsageError(
+            f"pull {pull} is {seen.state}, so there is nothing to decide",
+            remedy="`review comment` says something on it all the same",
+        )
     given = Review(
         author=author or _user(),
         state=states[decision],

@@ -111,10 +111,10 @@ class Picture(Silent):
 
     def news(self, prefix: str, text: str) -> None:
         """A line above the picture, as long as the terminal is wide."""
-        line = Text(one_line(shown(f"{prefix} {text}"), _LINE), no_wrap=True, overflow="ellipsis")
+        line = _cell(f"{prefix} {text}")
         line.stylize("dim", 0, len(prefix))
         with suppress(OSError):
-            self._console.print(line)
+            self._console.print(line, no_wrap=True, overflow="ellipsis")
 
     def alert(self, text: str) -> None:
         """Above the picture, whole."""
@@ -140,24 +140,31 @@ def _print(text: str, *, err: bool = False) -> None:
 def picture(board: "Board", height: int, now: float) -> Group:
     """The picture in at most `height` lines, one of them left for the cursor."""
     pulls = list(board.pulls.values())[-_PULLS:][::-1]
-    room = height - 1 - 3 - (len(pulls) + 1 if pulls else 0)
+    others = 3 + bool(board.alerts)
+    room = height - others - (len(pulls) + 1 if pulls else 0)
     if room < 4:
-        pulls, room = [], height - 4
-    parts: list[Text | Table] = [_head(board, now), _counts(board), _workers(board, room, now)]
+        pulls, room = [], height - others
+    parts: list[Text | Table] = [_head(board, now), _counts(board), *_workers(board, room, now)]
     if pulls:
         parts.append(_pulls(pulls))
+    if board.alerts:
+        parts.append(_line(f"alert: {board.alerts[-1]}", "bold red"))
     return Group(*parts)
 
 
+def _cell(text: str, style: str = "") -> Text:
+    return Text(one_line(shown(text), _LINE), style=style)
+
+
 def _line(text: str, style: str = "") -> Text:
-    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+    return Text(one_line(shown(text), _LINE), style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _head(board: "Board", now: float) -> Text:
     working = sum(row.state == "working" for row in board.workers)
     words = [f"{working} of {plural(len(board.workers), 'worker')} at work"]
     words.append(f"{len(board.merged)} merged" if board.has_merger else "no merger")
-    words += [plural(len(board.results), "run"), approximate_duration(round(now - board.started))]
+    words += [plural(len(board.results), "run"), _whole(now - board.started)]
     if board.cost_usd:
         words.append(f"${board.cost_usd:.2f}")
     if board.closing:
@@ -167,52 +174,48 @@ def _head(board: "Board", now: float) -> Text:
 
 def _counts(board: "Board") -> Text:
     named: dict[str, int] = {}
-    for code, count in board.looks.skipped.items():
+    counts = board.looks.skipped
+    for code in sorted(counts, key=[*_COUNTED, *counts].index):
         name = _COUNTED.get(code, "not ready")
-        named[name] = named.get(name, 0) + count
+        named[name] = named.get(name, 0) + counts[code]
     words = [f"{board.looks.ready} ready", *(f"{count} {name}" for name, count in named.items())]
     text = "queue: " + ", ".join(words)
-    return _line(f"{text}; merger waits: {shown(board.merger)}" if board.merger else text)
+    return _line(f"{text}; merger waits: {board.merger}" if board.merger else text)
 
 
-def _workers(board: "Board", room: int, now: float) -> Table:
+def _workers(board: "Board", room: int, now: float) -> list[Text | Table]:
     """A line for each worker; where there is no room, those at work first, and how many are left out."""
     grid = Table(box=None, pad_edge=False, header_style="dim", expand=True)
-    for header, least, ratio in (
-        ("worker", 0, 0),
-        ("task", 8, 2),
-        ("try", 3, 0),
-        ("age", 5, 0),
-        ("lease", 5, 0),
-    ):
-        grid.add_column(
-            header, no_wrap=True, overflow="ellipsis", min_width=least or None, ratio=ratio or None
-        )
+    for header, least, ratio in (("worker", 3, None), ("task", 8, 2), ("try", 3, None), ("age", 5, None)):
+        grid.add_column(header, no_wrap=True, overflow="ellipsis", min_width=least, ratio=ratio)
+    grid.add_column("lease", no_wrap=True, min_width=5)
     grid.add_column("last output", no_wrap=True, overflow="ellipsis", ratio=3)
-    rows = (
-        sorted(board.workers, key=lambda row: row.state != "working")
-        if len(board.workers) > room - 1
-        else board.workers
-    )
-    fitting = rows if len(rows) <= room - 1 else rows[: max(1, room - 2)]
-    for row in fitting:
+    rows = list(board.workers)
+    if len(rows) > room - 1:
+        rows = sorted(rows, key=lambda row: row.state != "working")[: max(1, room - 2)]
+    for row in rows:
         grid.add_row(*_worker(row, now))
-    if len(fitting) < len(rows):
-        grid.add_row(Text(f"and {len(rows) - len(fitting)} more", style="dim"))
-    return grid
+    left_out = len(board.workers) - len(rows)
+    return [grid, _line(f"and {left_out} more", "dim")] if left_out else [grid]
+
+
+def _whole(seconds: float) -> str:
+    """Seconds without fractions, which would flicker."""
+    whole = max(0, int(seconds))
+    return f"{whole}s" if whole < 10 else approximate_duration(whole)
 
 
 def _worker(row: "WorkerRow", now: float) -> list[Text]:
     is_busy = row.state == "working"
-    lease = approximate_duration(max(0, round(row.lease_until - time.time()))) if is_busy else ""
-    age = approximate_duration(round(now - row.since)) if row.since else ""
+    lease = _whole(row.lease_until - time.time()) if is_busy else ""
+    age = _whole(now - row.since) if row.since else ""
     return [
-        Text(f"{row.number + 1} {row.agent}"),
-        Text(shown(f"{row.task} {row.title}") if is_busy else row.state, style=_STATES.get(row.state, "dim")),
+        _cell(f"{row.number + 1} {row.agent}"),
+        _cell(f"{row.task} {row.title}" if is_busy else row.state, _STATES.get(row.state, "dim")),
         Text(str(row.attempt or "")),
         Text(age),
         Text(lease),
-        Text(shown(one_line(row.last, _LINE)), style="dim"),
+        _cell(row.last, "dim"),
     ]
 
 
@@ -224,8 +227,8 @@ def _pulls(pulls: "Sequence[PullRow]") -> Table:
         grid.add_row(
             str(row.number),
             Text(row.verdict, style=_ENDS.get(row.verdict, "")),
-            Text(shown(row.task)),
-            Text(shown(row.why), style="dim"),
+            _cell(row.task),
+            _cell(row.why, "dim"),
         )
     return grid
 
@@ -245,6 +248,9 @@ def summary(settings: "Settings", board: "Board") -> None:
     words = [plural(len(board.results), "run"), f"{published} published"]
     words += [f"{len(board.merged)} merged"] if board.has_merger else []
     page.print(Text(f"{', '.join(words)} in {seconds}", style="bold"))
+    for pull in board.pulls.values():
+        if pull.verdict != "merged":
+            page.print(Text(shown(f"pull {pull.number} ({pull.task}) {pull.sentence}")))
     for alert in board.alerts:
         page.print(Text(shown(f"alert: {alert}"), style="red"))
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from refinery.core.additive import Tier
 from refinery.core.config import ProjectConfig
 from refinery.core.protected import scripts_named
-from refinery.core.verdict import CHECKS_APP, Policy
+from refinery.core.reasons import CHECKS_APP
+from refinery.core.verdict import Policy
 
 
 def to_policy(config: ProjectConfig, also_protected: Iterable[str] = ()) -> Policy:

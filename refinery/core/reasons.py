@@ -208,6 +208,7 @@ _OURS_TO_RUN: Final = (
     "the check {check} has not run on the predicted result yet",
     "`refinery merge` runs it as soon as nothing else is in the way",
 )
+_MERGED: Final = ("the pull is merged already", "nothing is left to do for it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +234,11 @@ class Reason:
         return self._words()[0].format_map(self._printable())
 
     def _words(self) -> tuple[str, str]:
-        is_ours = self.code is Code.CHECK_MISSING and self.facts.get("app") == CHECKS_APP
-        return _OURS_TO_RUN if is_ours else _TEXT[self.code]
+        if self.code is Code.CHECK_MISSING and self.facts.get("app") == CHECKS_APP:
+            return _OURS_TO_RUN
+        if self.code is Code.NOT_OPEN and self.facts.get("state") == "merged":
+            return _MERGED
+        return _TEXT[self.code]
 
     def to_json(self) -> dict[str, object]:
         """`{code, facts, cure}`, all printable UTF-8."""

@@ -32,10 +32,8 @@ from refinery.core.model import (
 from refinery.core.outcomes import Outcome
 from refinery.core.paths import branch_glob, glob
 from refinery.core.protected import matches, protected_by
-from refinery.core.reasons import CHECKS_APP as OWN_APP
-from refinery.core.reasons import NOT_ADDITIVE, Code, Reason, reason
+from refinery.core.reasons import CHECKS_APP, NOT_ADDITIVE, Code, Reason, reason
 
-CHECKS_APP: Final = OWN_APP
 OWN_APP: Final = "refinery"  # our published verdicts, which must never justify themselves
 POLL: Final = 60.0  # seconds until something unknown is looked at again
 

@@ -19,7 +19,8 @@ from refinery.core.config import (
 from refinery.core.config_edit import set_project
 from refinery.core.config_model import json_schema, parse_project, parse_user, render
 from refinery.core.policy import to_policy
-from refinery.core.verdict import CHECKS_APP, Policy
+from refinery.core.reasons import CHECKS_APP
+from refinery.core.verdict import Policy
 from refinery.errors import ConfigError
 
 EVERYTHING = """\

@@ -63,10 +63,19 @@ def test_what_a_failure_tells_of_everybody(outcome, reason_, cause):
         ([(0, "a", FAILED, LOGIN), (0, "b", FAILED, LOGIN), (0, "c", FAILED, LOGIN)], 2, None),
         ([(0, "a", FAILED, LOGIN), (0, "b", FAILED, LOGIN), (0, "c", FAILED, LOGIN)], 1, Cause.CREDENTIALS),
         ([(0, "a", FAILED, LOGIN), (1, "a", FAILED, LOGIN), (0, "a", FAILED, LOGIN)], 2, None),
-        ([(0, "a", FAILED, LOGIN), (1, "b", GOOD), (1, "b", FAILED, LOGIN), (0, "c", FAILED, LOGIN)], 2, None),
+        (
+            [(0, "a", FAILED, LOGIN), (1, "b", GOOD), (1, "b", FAILED, LOGIN), (0, "c", FAILED, LOGIN)],
+            2,
+            None,
+        ),
         ([(0, "a", FAILED, "tests"), (1, "b", FAILED, "tests"), (0, "c", FAILED, "tests")], 2, None),
         (
-            [(0, "a", FAILED, LOGIN), (1, "b", FAILED, "x"), (1, "b", FAILED, LOGIN), (0, "c", FAILED, LOGIN)],
+            [
+                (0, "a", FAILED, LOGIN),
+                (1, "b", FAILED, "x"),
+                (1, "b", FAILED, LOGIN),
+                (0, "c", FAILED, LOGIN),
+            ],
             2,
             Cause.CREDENTIALS,
         ),

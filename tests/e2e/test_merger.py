@@ -1,4 +1,4 @@
-"""Landing under fire: workers, people and other mergers at the same moment, checks that do not run, crashes, freezes."""
+"""Landing under fire: workers, people and other mergers at once, checks that do not run, crashes, freezes."""
 
 import os
 import subprocess
@@ -272,7 +272,7 @@ def test_f33_what_acts_by_existing_waits_for_a_person(scene):
     assert landed(scene) == []
 
 
-def test_f23_a_landing_that_is_not_as_predicted_freezes_the_base(make, monkeypatch):
+def test_f23_a_landing_that_is_not_as_predicted_freezes_the_base(make):
     """F23: a server's hook rewrites what was pushed; nothing lands after, exit code 8, until a person lifts it."""
     scene = make(kind="file")
     publish(scene, "a", "b")

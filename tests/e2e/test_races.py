@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from support.scene import ADD, Scene, ended, forked
@@ -31,13 +32,15 @@ def swarm(scene, count, homes=None):
     """That many processes at once, to their end."""
     homes = homes or [scene.home]
     started = time.monotonic()
-    pids = [forked(lambda home=homes[number % len(homes)]: loop(scene, home)) for number in range(count)]
+    pids = [forked(partial(loop, scene, homes[number % len(homes)])) for number in range(count)]
     assert [ended(pid) for pid in pids] == [0] * count
     return time.monotonic() - started
 
 
 def exactly_once(scene, names):
     """By the agent's own log, by the claims, by the pulls and by the branches."""
+    again = [line.partition(" ")[0] for line in scene.log() if not line.endswith(" 1")]
+    assert again == [], [scene.history(name) for name in again]
     assert Counter(scene.log()) == Counter(f"{name} 1" for name in names)
     state = scene.state()
     assert Counter(pull.task for pull in state.pulls.values()) == Counter(names)

@@ -1,4 +1,4 @@
-"""Every way in which a run can end, driven for real: an `sh` agent, real git, and the real program where it is cheap."""
+"""Every way in which a run can end, driven for real: an `sh` agent, real git, the real program where it is cheap."""
 
 import json
 import os
@@ -20,7 +20,7 @@ FIFO = 'echo half > half.txt\necho x > "{root}/started"\nread -r _ < "{root}/go"
 QUICK = {"backoff": "0s"}
 
 
-def outcome_of(scene, *, code=None, **options):
+def outcome_of(scene, **options):
     """Run once; the result, after a look at what has to hold for every ending of an attempt."""
     result = scene.run(**options)
     claim = scene.claim(result.task_id)
@@ -286,15 +286,22 @@ def test_conflict_markers_are_kept_beside_the_branch_and_a_resolution_lands(scen
     assert scene.show("main:shared.txt") == "one\ntheirs\nours"
 
 
-def test_tampered(scene):
-    """An agent that changes what only Refinery writes: nothing of it goes on, a person is asked."""
+@pytest.mark.parametrize(
+    "script",
+    [
+        "for file in ../*; do test ! -f $file || echo > $file; done\n",
+        "echo '{}' > ../meta.json\n",
+        "rm ../meta.json\n",
+        "cd ..; rm -rf tree; ln -s /etc tree\n",
+    ],
+)
+def test_tampered(scene, script):
+    """An agent that changes what only Refinery writes: nothing of it goes on, a person is asked, exit code 15."""
     scene.task("a")
-    scene.agent(
-        'echo x > x.txt; folder=$(dirname "$PWD"); for f in "$folder"/*; do test -f "$f" && echo > "$f"; done\n'
-    )
+    scene.agent("echo x > x.txt\n" + script)
     result = scene.run()
-    assert result.outcome in (Outcome.TAMPERED, Outcome.INTERNAL_ERROR)
-    assert scene.claim("a").state == "released"
+    assert (result.outcome, ENDINGS[result.outcome].exit_code) == (Outcome.TAMPERED, 15)
+    assert (scene.claim("a").state, scene.status("a"), len(scene.worktrees())) == ("released", "blocked", 1)
     assert "refs/heads/polecat/a" not in scene.refs()
     assert scene.state().pulls == {}
 
@@ -338,13 +345,14 @@ def test_blocked_by_the_result_file(scene):
 
 
 def test_f15_the_first_signal_lets_the_agent_finish(scene):
-    """F15: Ctrl+C at the terminal reaches Refinery alone; the agent ends well, its work is published, no more begins."""
+    """F15: Ctrl+C reaches Refinery alone; the agent ends well, its work is published, no more begins."""
     scene.task("a")
     scene.task("b")
     waiting_agent(scene, "trap 'echo hit > {root}/hit' INT TERM\n" + FIFO)
     process = scene.start("run", "--loop", "--json", start_new_session=True)
     wait_for((scene.root / "started").exists)
     os.killpg(process.pid, signal.SIGINT)  # the whole foreground group, as a terminal does
+    time.sleep(1.5)  # the worker looks at its flag every second: only an agent that goes on shows that it may
     let_go(scene)
     code, told, _ = finished(process)
     assert (code, told["outcome"], told["task_id"]) == (0, "published", "a")
@@ -372,10 +380,9 @@ def test_f15_the_second_signal_stops_at_once_and_keeps_the_work(scene):
 def test_drained(scene):
     """The drain deadline passes: the agent is ended, its work is on the branch, the task is ready."""
     scene.task("a")
-    scene.agent("echo half > half.txt\nexec sleep 60\n")
+    scene.agent("echo half > half.txt\necho busy\nexec sleep 60\n")
     stop = StopFlag()
-    stop.request(Stop.DRAIN)
-    result = outcome_of(scene, stop=stop, drain_seconds=0.5)
+    result = outcome_of(scene, stop=stop, drain_seconds=0.1, stream=lambda _: stop.request(Stop.DRAIN))
     stop.close()
     assert (result.outcome, scene.status("a")) == (Outcome.DRAINED, "ready")
     assert scene.show("polecat/a:half.txt") == "half"

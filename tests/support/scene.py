@@ -9,15 +9,14 @@ import os
 import subprocess
 import sys
 import time
-import types
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import yaml
-from support.program import refinery
-from support.repos import bare, checkout, commit, git
 
 from refinery.configured import read_user
+from refinery.core.claims import decode
 from refinery.core.model import CLAIMS, Claim, ForgeState, Pull
 from refinery.core.tasks import parse
 from refinery.home import Home
@@ -27,6 +26,8 @@ from refinery.reconciler import Done, ReconcileOptions, Reconciler
 from refinery.report import RunResult
 from refinery.wiring import open_project
 from refinery.worker import Worker, WorkOptions
+from support.program import refinery
+from support.repos import bare, checkout, commit, git
 
 LOG = 'echo "$REFINERY_TASK $REFINERY_ATTEMPT" >> "{root}/agent.log"\n'
 ADD = 'echo "$REFINERY_TASK" > "$REFINERY_TASK.txt"\n'
@@ -169,6 +170,12 @@ class Scene:
         assert tip.claim is not None, tip.problem
         return tip.claim
 
+    def history(self, task_id: str) -> list[str]:
+        """What every commit of a task's claim says, the oldest first: for messages of failed tests."""
+        shas = git(self.git_dir, "rev-list", "--reverse", CLAIMS + task_id).splitlines()
+        found = [decode(git(self.git_dir, "log", "-1", "--format=%B", sha) + "\n") for sha in shas]
+        return [f"{each.attempt} {each.state} {each.role} {each.outcome}: {each.reason}" for each in found]
+
     def pull(self, number: int) -> Pull:
         """One pull."""
         return self.state().pulls[number]
@@ -214,8 +221,6 @@ def forked(act: Callable[[], object], code: int = 0) -> int:
         act()
         os._exit(code)
     except BaseException:  # noqa: BLE001  (a child must never return into the test)
-        import traceback
-
         traceback.print_exc()
         os._exit(99)
 

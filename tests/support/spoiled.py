@@ -127,5 +127,5 @@ def boxed(
         "--",
         *command,
     ]
-    env = {**os.environ, "R": str(program), "SAVED": str(made.root / "saved")}
+    env = {**os.environ, "R": str(program), "SAVED": str(made.root / "saved"), "HOMEDIR": str(made.home)}
     return subprocess.run(box, capture_output=True, text=True, check=False, timeout=60, env=env)

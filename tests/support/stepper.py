@@ -1,4 +1,4 @@
-"""Interleavings, replayed exactly: actors run one at a time, and a seeded scheduler says who goes on at each forge call.
+"""Interleavings, replayed exactly: one actor moves at a time, and a seeded scheduler picks who goes on at a forge call.
 
 Every actor is a thread that only moves while it has the turn; it gives the turn back before each call to its forge.
 """

@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -112,8 +112,11 @@ def noted(git_dir: Path, updates: Sequence[RefUpdate]) -> Iterator[None]:
     """Write the transaction's refs and new SHAs beside the lock, and clear the note afterwards, also on failure."""
     note = git_dir / NOTE
     note.write_text(json.dumps([[update.ref, update.new] for update in updates]), encoding="utf-8")
-    yield
-    note.write_text("", encoding="utf-8")
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # a note that stays, on a full disk, only explains locks that are not there
+            note.write_text("", encoding="utf-8")
 
 
 def _clear_stale(git_dir: Path) -> None:
