@@ -133,6 +133,7 @@ class Stage:
 def recovered(scene: Scene) -> None:
     """What a machine does after its reboot: reconcile, then work and merge as ever."""
     later = scene.later(EXPIRED)
+    scene.reconcile(later)  # a git that outlived its parent may still be writing beside this one
     assert [each for each in scene.reconcile(later) if each.error] == []
     for _ in range(3):
         if scene.worker(later).run().outcome is Outcome.NOTHING_READY:

@@ -27,7 +27,7 @@ from refinery.core.model import (
     PullState,
     Review,
 )
-from refinery.errors import RefMovedError, UsageError
+from refinery.errors import ForgeUnavailableError, RefMovedError, UsageError
 from refinery.forges.git import landing
 from refinery.forges.git.observe import state_of
 from refinery.forges.git.records import decode_freeze, decode_pull, encode_checks, encode_freeze, encode_pull
@@ -152,15 +152,20 @@ class GitForge:
         return self._change_pull(same[0].number, update)
 
     def _create_pull(self, pull: Pull) -> Pull:
-        for number in range(pull.number, pull.number + _TRIES):
+        number = pull.number
+        for _ in range(_TRIES):
             numbered = replace(pull, number=number)
             sha = self._refs.commit(encode_pull(numbered), [pull.head], _signed(pull.opened_at))
             try:
                 self._refs.transact([RefUpdate(f"{PULLS}{number}", None, sha)])
-            except RefMovedError:
+            except RefMovedError:  # look again: one after the other, others open theirs as fast as we try
+                number = max(number, *self.observe().pulls) + 1
                 continue
             return replace(numbered, tip=sha)
-        raise RefMovedError(f"{PULLS}{pull.number}", None)
+        raise ForgeUnavailableError(
+            f"{self._refs.where} gave no number for a pull: others were faster {_TRIES} times",
+            remedy="try again in a moment",
+        )
 
     def _change_pull(self, number: int, change: Callable[[Pull], Pull]) -> Pull:
         ref = f"{PULLS}{number}"
