@@ -158,8 +158,8 @@ def _open(project: Project, keeper: Keeper, task: Task, product: Product) -> Pul
         branch=task.branch,
         base=project.base,
         head=lease.claim.head,
-        title=one_line(neutralise(product.title or task.title), 100),
-        body=neutralise(product.body),
+        title=product.title or one_line(neutralise(task.title), 100),
+        body=product.body,
         labels=(LABEL,),
         draft=not is_finished,
     )

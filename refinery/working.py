@@ -14,12 +14,11 @@ from typing import Final, Protocol
 
 from refinery.attempt import Leftover, Work, begin, check_note, mark_saved, read_meta
 from refinery.boxed import Place
-from refinery.core.agent import AgentRequest, AgentResult, Finished
+from refinery.core.agent import AgentRequest, AgentResult
 from refinery.core.endings import Facts, ending_of
 from refinery.core.model import PullState, Task
 from refinery.core.outcomes import Outcome
 from refinery.core.result_file import ResultFile, ResultFileError
-from refinery.core.sanitise import clean, one_line
 from refinery.errors import RefineryError
 from refinery.events import Event, Phase, Renewed
 from refinery.git import Signature
@@ -33,6 +32,7 @@ from refinery.queue import failed_checks
 from refinery.result_file import read_result
 from refinery.snapshot import Snapshot, Stamp, commit_snapshot, snapshot
 from refinery.transcript import Transcript, prefix_of, transcript_path
+from refinery.wording import Wording, finished, how
 from refinery.worktree import Worktree, remove
 
 _TICK: Final = 1.0  # seconds between two looks at lease and drain deadline
@@ -209,7 +209,9 @@ class _Attempt:
         if outcome is Outcome.PUBLISHED:
             refused = self._verify()
             if refused:
-                product = replace(product, outcome=Outcome.VERIFY_FAILED, reason=refused)
+                product = replace(
+                    product, outcome=Outcome.VERIFY_FAILED, reason=self._words(said).reason(refused)
+                )
         return Done(product, self.worktree.folder, result)
 
     def _is_mere_repair(self) -> bool:
@@ -275,12 +277,13 @@ class _Attempt:
             read_only=settings.read_only if settings is not None else (),
         )
         job.options.event(Phase(name="agent", agent=job.agent_name))
+        self._tick()  # who was told to stop starts no agent
         self.transcript.begin(f"agent {job.agent_name}", command.argv)
         ended = run(
             spec, on_output=self.transcript.write, stop=self.child_stop, tick=self._tick, tick_seconds=_TICK
         )
         self.transcript.end(how(ended))
-        return ended, job.agent.result(_finished(ended, self.transcript.tail()))
+        return ended, job.agent.result(finished(ended, self.transcript.tail()))
 
     def _run(self, what: str, argv: Sequence[str], timeout: float) -> Ended:
         self.job.options.event(Phase(name=what, agent=self.job.agent_name))
@@ -325,15 +328,20 @@ class _Attempt:
         said: ResultFile | None = None,
         taken: Snapshot | None = None,
     ) -> Product:
+        words = self._words(said)
+        left_out = taken.left_out if taken is not None else ()
         return Product(
             outcome=outcome,
-            reason=one_line(clean(reason), 500),
+            reason=words.reason(reason),
             base=self.work.base,
             tip=self.work.tip,
             has_markers=bool(taken is not None and taken.markers),
-            title=said.title if said is not None else "",
-            body=_body(self.job, self.work, said, taken),
+            title=words.title,
+            body=words.body(self.work.attempt, self.job.agent_name, left_out),
         )
+
+    def _words(self, said: ResultFile | None) -> Wording:
+        return Wording(self.job.task, said, self.job.project.redactor())
 
     def _commit(self, product: Product, taken: Snapshot, said: ResultFile | None) -> Product:
         """The one commit of the attempt; none when the tree is the base's, or the branch holds it already."""
@@ -348,52 +356,10 @@ class _Attempt:
             self.worktree.parents,
             Stamp(task=job.task.id, attempt=self.work.attempt, claim=self.work.claim),
             Signature(f"{job.agent_name} (polecat)", "polecat@localhost", job.project.forge.now()),
-            _message(job.task, said),
+            self._words(said).message,
         )
         return replace(product, commit=commit)
 
     def _last_words(self) -> str:
         lines = [line for line in self.transcript.tail() if line.strip()]
-        return self.job.project.redactor().text(clean(lines[-1])) if lines else "it printed nothing"
-
-
-def _finished(ended: Ended, tail: tuple[str, ...]) -> Finished:
-    return Finished(
-        exit_code=ended.exit_code,
-        signal=ended.signal,
-        timed_out=ended.timed_out,
-        stopped=bool(ended.stopped),
-        start_error=ended.start_error or ("its guard was killed" if ended.lost else ""),
-        tail=tail,
-    )
-
-
-def how(ended: Ended) -> str:
-    """How a process ended, in words."""
-    if ended.start_error:
-        return f"did not run ({ended.start_error})"
-    if ended.timed_out:
-        return "ran into its time limit"
-    if ended.stopped:
-        return "was stopped"
-    if ended.lost:
-        return "ended in an unknown way"
-    if ended.signal is not None:
-        return f"was ended by signal {ended.signal}"
-    return f"exited with {ended.exit_code}"
-
-
-def _message(task: Task, said: ResultFile | None) -> str:
-    title = one_line((said.title if said is not None else "") or task.title, 72)
-    summary = clean(said.summary).strip() if said is not None else ""
-    return f"{title}\n\n{summary}" if summary else title
-
-
-def _body(job: Job, work: Work, said: ResultFile | None, taken: Snapshot | None) -> str:
-    """The pull's description: what the agent says of it, and what was left out."""
-    parts = [clean(said.summary).strip()] if said is not None and said.summary.strip() else []
-    parts.append(f"Task {work.task}, attempt {work.attempt}, agent {job.agent_name}.")
-    if taken is not None and taken.left_out:
-        named = "\n".join(f"- {one_line(each.path, 200)}: {each.reason}" for each in taken.left_out[:20])
-        parts.append(f"Left out of the snapshot:\n{named}")
-    return "\n\n".join(parts)
+        return lines[-1] if lines else "it printed nothing"

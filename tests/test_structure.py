@@ -26,7 +26,7 @@ MACHINE = set(
 SERVICES = set(
     """
     lease worker merger batch reconciler queue budget transcript notify report project
-    checks judging landing publish working result_file prompting looping overview events supervised admission
+    checks judging landing publish working wording result_file prompting looping overview events supervised admission
     """.split()  # noqa: SIM905  (as above)
 )
 IMPURE = set(
