@@ -1,6 +1,6 @@
 """The home folder: what this machine keeps between runs. Nothing in it decides anything; the forge does.
 
-Layout: `version`, `config.yml`, `mirrors/`, `pool/`, `worktrees/`, `transcripts/`, `logs/`, `locks/`, `cache/`,
+Layout: `version`, `config.yml`, `mirrors/`, `worktrees/`, `transcripts/`, `logs/`, `locks/`, `cache/`,
 `trash/`. Files appear whole or not at all. Lock files are never removed, so that two holders always meet (F1).
 """
 
@@ -23,7 +23,7 @@ from refinery.core.text import approximate_size
 from refinery.errors import ConfigError, RefineryError, UsageError
 
 VERSION: Final = 1
-FOLDERS: Final = ("mirrors", "pool", "worktrees", "transcripts", "logs", "locks", "cache", "trash")
+FOLDERS: Final = ("mirrors", "worktrees", "transcripts", "logs", "locks", "cache", "trash")
 _OWN: Final = frozenset({*FOLDERS, "version", "config.yml"})
 _PASSING: Final = (
     ".try-",
@@ -82,11 +82,6 @@ class Home:
     def mirrors(self) -> Path:
         """Bare repositories that worktrees borrow objects from."""
         return self.path / "mirrors"
-
-    @property
-    def pool(self) -> Path:
-        """Worktrees prepared ahead of need."""
-        return self.path / "pool"
 
     @property
     def worktrees(self) -> Path:

@@ -52,6 +52,8 @@ def run_loop(
             if not _wait(workers, stop):
                 return results or [result]
             continue
+        if not result.task_id:
+            return results or [result]
         on_result(result)
         results.append(result)
     return results or [RunResult(outcome=Outcome.DRAINED, reason="stopped before anything was claimed")]

@@ -23,6 +23,7 @@ from refinery.errors import GitError, TamperedError
 from refinery.git import Completed, Git, Signature, commit_bytes, write_object
 from refinery.skeleton import difference, write_skeleton
 from refinery.source import fetch_error, local_repository, pick_default, transport_options
+from refinery.trees import merge_bases
 
 HEADS: Final = "+refs/heads/*:refs/remotes/origin/*"
 FORGE: Final = "+refs/refinery/*:refs/forge/*"
@@ -190,8 +191,7 @@ class Mirror:
         """All best common ancestors of two commits; none for unrelated histories."""
         if one in self._header(other).parents:
             return (one,)
-        done = self.git().attempt("merge-base", "--all", one, other)
-        return tuple(done.out.decode().split()) if done.code in (0, 1) else _fail(done, "merge-base")
+        return merge_bases(self.git(), one, other)
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether `new` contains `old`; a commit contains itself."""

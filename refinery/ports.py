@@ -13,7 +13,6 @@ from refinery.core.model import (
     LABEL,
     Check,
     Claim,
-    ClaimTip,
     ForgeState,
     Freeze,
     Pull,
@@ -115,9 +114,6 @@ class Forge(Protocol):
 
     def observe(self) -> ForgeState:
         """Everything that rules look at, once; a truncated listing is an error, never a shorter one."""
-
-    def read_claim(self, ref: str) -> ClaimTip | None:
-        """One claim ref, read afresh."""
 
     def write_claim(self, ref: str, claim: Claim, parent: str | None) -> str:
         """Move `ref` from `parent` (None: create-only) to a commit of `claim`; the same claim makes the same SHA.

@@ -162,7 +162,8 @@ class WorkLoop:
         result = run_once(workers)
         if result.outcome is Outcome.NOTHING_READY:
             return Idle(epoch=epoch, next_at=self._looks.next_at)
-        return None if result.outcome is Outcome.CLAIM_LOST else Result(result=result)
+        is_held = bool(result.task_id) and result.outcome is not Outcome.CLAIM_LOST
+        return Result(result=result) if is_held else None
 
     def _rest(self, told: Event | None, workers: Sequence[Worker]) -> None:
         """Not at all after a task that ended by itself; a moment after one that was lost to somebody faster."""

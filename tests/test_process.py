@@ -29,11 +29,23 @@ def nothing_is_left():
     marker = os.urandom(8).hex()
     ENV["TEST_MARKER"] = marker
     gc.collect()
+    guard._retire_idle()
     before = open_files()
     yield
     guard._retire_idle()
     assert open_files() == before
     assert find_by_environment(f"TEST_MARKER={marker}") == []
+
+
+def children():
+    """The processes whose parent this one is, dead ones included; other tests of the same process have theirs."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            text = path.read_text("utf-8", "replace")
+            if text[text.rindex(")") + 3 :].startswith(f"{os.getpid()} "):
+                found.add(path.parent.name)
+    return found
 
 
 def open_files():
@@ -242,11 +254,11 @@ def test_f18_a_daemon_in_a_session_of_its_own_is_gone_afterwards(alive):
         os.write(fifo, b"x")
         time.sleep(1000)
     """
+    before = children()
     ended, output = collect(python(daemon))
     assert (ended.exit_code, output) == (3, b"left\n")
     guard._retire_idle()
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert children() == before
 
 
 def test_f18_daemons_of_daemons_die_with_a_time_out(alive):
@@ -483,7 +495,8 @@ def test_a_child_starts_with_no_signal_blocked_or_ignored():
     finally:
         signal.signal(signal.SIGUSR2, before)
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
-    assert [int(line.split()[1], 16) for line in output.splitlines()] == [0, 0]
+    theirs = 0b11 << 31  # 32 and 33 belong to the C library's threads, and no program can set them by it
+    assert [int(line.split()[1], 16) & ~theirs for line in output.splitlines()] == [0, 0]
 
 
 def test_ticks_come_while_the_child_runs(tmp_path):

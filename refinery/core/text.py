@@ -66,13 +66,6 @@ def approximate_duration(seconds: float) -> str:
     return f"{whole}s"
 
 
-def ago(at: float, now: float) -> str:
-    """How long before `now` the instant `at` lies, or how far ahead: `just now`, `5m ago`, `in 2h`."""
-    if abs(now - at) < 1:
-        return "just now"
-    return f"{approximate_duration(now - at)} ago" if at < now else f"in {approximate_duration(at - now)}"
-
-
 def parse_size(text: str) -> int:
     """Bytes of `100MB`, `4GB`, `512KiB` or `0`. KB, MB, GB and TB are powers of 1000, KiB and so on of 1024.
 
@@ -131,27 +124,9 @@ def listing(words: Iterable[str], last: str = "and") -> str:
     return f"{', '.join(items[:-1])} {last} {items[-1]}"
 
 
-def prefix_lines(text: str, prefix: str) -> str:
-    """`text` with `prefix` before every line, and a final newline unless it is empty."""
-    return "".join(f"{prefix}{line}\n" for line in text.splitlines())
-
-
 def width(text: str) -> int:
     """The columns that `text` takes on a terminal: wide characters two, combining and invisible ones none."""
     return sum(map(_columns, text))
-
-
-def truncate(text: str, columns: int) -> str:
-    """`text`, cut with `…` so that it takes at most `columns` columns."""
-    if width(text) <= columns:
-        return text
-    kept, used = [], 1
-    for character in text:
-        used += _columns(character)
-        if used > columns:
-            break
-        kept.append(character)
-    return "".join(kept) + "…" if columns > 0 else ""
 
 
 def plain_table(rows: Sequence[Sequence[str]], gap: str = "  ") -> str:

@@ -69,13 +69,6 @@ def test_people_get_two_units_at_the_most(seconds, said):
     assert text.approximate_duration(seconds) == said
 
 
-def test_an_instant_is_said_relative_to_now():
-    """Past and future differ."""
-    assert text.ago(100.0, 100.4) == "just now"
-    assert text.ago(100.0, 190.0) == "1m30s ago"
-    assert text.ago(7300.0, 100.0) == "in 2h"
-
-
 @pytest.mark.parametrize(
     ("written", "count"),
     [
@@ -129,22 +122,9 @@ def test_words_follow_their_number():
     assert [text.listing("abc"[:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
 
 
-def test_every_line_gets_the_prefix():
-    """Output of several workers stays readable."""
-    assert text.prefix_lines("a\n\nb", "[x] ") == "[x] a\n[x] \n[x] b\n"
-
-
 def test_wide_characters_take_two_columns():
     """Combining and invisible ones take none."""
     assert [text.width(word) for word in ("abc", "日本", "e\u0301", "a\u200bb", "🚀")] == [3, 4, 1, 2, 2]
-
-
-@given(st.text(max_size=30), st.integers(0, 20))
-def test_a_cut_text_fits(words, columns):
-    """`truncate` never returns more columns than asked for, and leaves what fits."""
-    cut = text.truncate(words, columns)
-    assert text.width(cut) <= columns
-    assert cut == words or cut.endswith("…") or columns == 0
 
 
 def test_a_plain_table_is_aligned():

@@ -89,7 +89,7 @@ def test_f21_work_begun_on_the_pull_itself_is_not_merged_over(scene, monkeypatch
 
     def begin():
         forge = scene.project().forge
-        tip = forge.read_claim(CLAIMS + "a")
+        tip = forge.observe().claims["a"]
         work = replace(tip.claim, role=Role.WORK, holder="worker", nonce="w", expires_at=forge.now() + 900)
         forge.write_claim(CLAIMS + "a", replace(work, state="held", outcome=None), tip.sha)
 

@@ -243,7 +243,7 @@ def test_a_broken_lease_is_reported_and_only_a_person_ends_it(scene):
     scene.task("a")
     dies_at(scene, lambda project: setattr(project.tasks, "mirror", die))
     forge = scene.project().forge
-    tip = forge.read_claim(CLAIMS + "a")
+    tip = forge.observe().claims["a"]
     forge.write_claim(CLAIMS + "a", replace(tip.claim, expires_at=time.time() + 3.2e8), tip.sha)
     assert any("clock was wrong" in each for each in scene.json("status")[1]["problems"])
     assert scene.json("reconcile")[1]["repairs"] == []

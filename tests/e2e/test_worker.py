@@ -35,7 +35,7 @@ def outcome_of(scene, **options):
 def held_by(scene, task_id="a", seconds=600.0):
     """Take a task's claim over, as a second host does that takes the first one for dead."""
     forge = scene.project().forge
-    tip = forge.read_claim(CLAIMS + task_id)
+    tip = forge.observe().claims[task_id]
     thief = replace(tip.claim, holder="thief", nonce="thief", expires_at=forge.now() + seconds)
     return forge.write_claim(CLAIMS + task_id, thief, tip.sha)
 

@@ -120,7 +120,7 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
 def test_a_claim_is_written_once_and_read_back(scene: Scene) -> None:
     """The tip says what was written; a second orphan loses."""
     lease = scene.acquire()
-    tip = scene.forge.read_claim(lease.ref)
+    tip = scene.forge.observe().claims.get("t")
     assert tip is not None
     assert (tip.sha, tip.claim) == (lease.tip, lease.claim)
     with pytest.raises(RefMovedError):

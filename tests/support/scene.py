@@ -165,7 +165,7 @@ class Scene:
 
     def claim(self, task_id: str) -> Claim:
         """What the tip of a task's claim says."""
-        tip = self.project().forge.read_claim(CLAIMS + task_id)
+        tip = self.state().claims.get(task_id)
         assert tip is not None, f"no claim on {task_id}"
         assert tip.claim is not None, tip.problem
         return tip.claim

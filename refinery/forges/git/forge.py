@@ -19,7 +19,6 @@ from refinery.core.model import (
     PULLS,
     Check,
     Claim,
-    ClaimTip,
     Comment,
     ForgeState,
     Freeze,
@@ -58,11 +57,6 @@ class GitForge:
     def observe(self) -> ForgeState:
         """Everything, from one listing."""
         return state_of(self._refs.rows())
-
-    def read_claim(self, ref: str) -> ClaimTip | None:
-        """One claim ref, read afresh."""
-        row = self._refs.tip(ref)
-        return None if row is None else claims.tip_of(row.sha, row.message)
 
     def write_claim(self, ref: str, claim: Claim, parent: str | None) -> str:
         """Compare-and-swap a claim ref; the same claim on the same parent makes the same SHA."""
