@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 SEEDS ?= 0-499
 
-.PHONY: demo test test-seeds test-long lint bench docs clean help
+.PHONY: demo test test-races test-seeds test-long lint bench docs clean help
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -21,7 +21,10 @@ demo: $(STAMP) ## Run the main job on a temporary project, offline
 	$(BIN)/refinery demo
 
 test: $(STAMP) ## Run the test suite
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not long"
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not long and not races"
+
+test-races: $(STAMP) ## Run the heaviest races, over every transport
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m races
 
 test-seeds: $(STAMP) ## Run many interleavings: SEEDS=0-499, or one that failed, SEEDS=17
 	SEEDS=$(SEEDS) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/e2e/test_interleavings.py

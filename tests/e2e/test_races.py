@@ -95,6 +95,16 @@ def test_f01_over_a_url(tmp_path, transport):
         exactly_once(scene, names)
 
 
+@pytest.mark.races
+@pytest.mark.parametrize("transport", ["file", "http"])
+def test_f01_sixteen_workers_and_a_hundred_tasks_over_a_url(tmp_path, transport):
+    """F1, F17: the whole number, by lease-pinned pushes, with two hosts' homes."""
+    with over(transport, tmp_path) as scene:
+        names = many(scene, 100)
+        swarm(scene, 16, [scene.home, scene.new_home("other")])
+        exactly_once(scene, names)
+
+
 def test_two_homes_on_one_repository(scene):
     """Two users of one path repository: neither sees the other's home, and each task is done once."""
     other = scene.new_home("other")

@@ -149,24 +149,24 @@ def test_a_server_hook_that_declines_is_a_refusal_with_its_words(tmp_path: Path,
         refs.transact([RefUpdate(CLAIM, None, refs.commit("one", [], WHO))])
 
 
-def _contend(refs: Refs, start: "multiprocessing.synchronize.Event", number: int) -> bool:
+def _contend(refs: Refs, start: "multiprocessing.synchronize.Event", number: int, ref: str) -> bool:
     sha = refs.commit(f"claim of {number}", [], WHO)
     start.wait()
     try:
-        refs.transact([RefUpdate(CLAIM, None, sha)])
+        refs.transact([RefUpdate(ref, None, sha)])
     except RefMovedError:
         return False
     return True
 
 
-def _race(make: Maker, contenders: int) -> int:
+def _race(make: Maker, contenders: int, ref: str = CLAIM) -> int:
     context = multiprocessing.get_context("fork")
     start = context.Event()
     results: multiprocessing.Queue[bool | str] = context.Queue()
 
     def run(refs: Refs, number: int) -> None:
         try:
-            results.put(_contend(refs, start, number))
+            results.put(_contend(refs, start, number, ref))
         except BaseException as error:  # noqa: BLE001  (the parent reports it)
             results.put(repr(error))
 
@@ -193,6 +193,14 @@ def test_f01_one_winner_of_64_in_every_one_of_20_rounds(tmp_path: Path) -> None:
         repo = bare(tmp_path / f"round-{number}.git")
         mirror = fresh_mirror(tmp_path / f"mirror-{number}.git")
         assert _race(lambda repo=repo, mirror=mirror: PathRefs(repo, mirror), 64) == 1
+
+
+@pytest.mark.races
+@pytest.mark.timeout(900)
+def test_f01_one_winner_of_64_in_20_rounds_by_url(make: Maker) -> None:
+    """F1: 64 processes race for one task, 20 rounds, on every transport."""
+    for number in range(20):
+        assert _race(make, 64, f"{CLAIM}{number}") == 1
 
 
 def test_f01_one_winner_of_64_by_url(make: Maker) -> None:
