@@ -23,7 +23,7 @@ from refinery.git import Signature
 from refinery.mirror import Mirror
 from refinery.ports import BranchPush, LandingItem, LandingPlan, PullDraft
 
-NOW = 1_800_000_000.0
+NOW = float(int(time.time()))
 FILES = {"README.md": "hello\n", "src/a.py": "a = 1\n"}
 
 

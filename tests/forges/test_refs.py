@@ -1,5 +1,6 @@
 """The promises of `Refs`, on every transport: by path, over `file://`, over `git http-backend`."""
 
+import itertools
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -37,7 +38,7 @@ def origin(tmp_path: Path) -> Path:
 @pytest.fixture(params=["path", "file", "http"])
 def make(request: pytest.FixtureRequest, tmp_path: Path, origin: Path) -> Iterator[Maker]:
     """Makes transports to `origin`, each with a mirror of its own, as separate hosts would."""
-    count = iter(range(1000))
+    count = itertools.count()
 
     def mirror() -> Mirror:
         return fresh_mirror(tmp_path / f"mirror-{os.getpid()}-{next(count)}.git")

@@ -36,6 +36,8 @@ from refinery.mirror import ORIGIN, Mirror
 from refinery.ports import BranchPush, Landed, LandingPlan, PullDraft
 
 _TRIES: Final = 50
+_LOOK: Final = 4  # lost numbers after which all pulls are looked at again
+_MARGIN: Final = 5.0  # seconds of the lease that are kept for what comes after the pull
 _TIMEOUT: Final = 600.0
 
 
@@ -137,7 +139,7 @@ class GitForge:
             opened_at=now,
         )
         if not same:
-            return self._create_pull(fresh)
+            return self._create_pull(lease, fresh)
 
         def update(old: Pull) -> Pull:
             told = replace(old, title=draft.title, body=draft.body, draft=draft.draft)
@@ -145,19 +147,21 @@ class GitForge:
 
         return self._change_pull(same[0].number, update)
 
-    def _create_pull(self, pull: Pull) -> Pull:
-        number = pull.number
-        for _ in range(_TRIES):
+    def _create_pull(self, lease: Lease, pull: Pull) -> Pull:
+        """Take the next free number: for as long as the lease lasts, since every loss is somebody else's success."""
+        number, losses = pull.number, 0
+        while lease.left(self.now()) > _MARGIN:
             numbered = replace(pull, number=number)
             sha = self._refs.commit(encode_pull(numbered), [pull.head], _signed(pull.opened_at))
             try:
                 self._refs.transact([RefUpdate(f"{PULLS}{number}", None, sha)])
-            except RefMovedError:  # look again: one after the other, others open theirs as fast as we try
-                number = max(number, *self.observe().pulls) + 1
+            except RefMovedError:
+                losses += 1
+                number = number + 1 if losses % _LOOK else max(number, *self.observe().pulls) + 1
                 continue
             return replace(numbered, tip=sha)
         raise ForgeUnavailableError(
-            f"{self._refs.where} gave no number for a pull: others were faster {_TRIES} times",
+            f"{self._refs.where} gave no number for a pull: others were faster {losses} times",
             remedy="try again in a moment",
         )
 
