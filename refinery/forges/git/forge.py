@@ -37,7 +37,7 @@ from refinery.ports import BranchPush, Landed, LandingPlan, PullDraft
 
 _TRIES: Final = 50
 _LOOK: Final = 4  # lost numbers after which all pulls are looked at again
-_MARGIN: Final = 5.0  # seconds of the lease that are kept for what comes after the pull
+_MARGIN: Final = 1.0  # seconds of the lease that must be left for another try
 _TIMEOUT: Final = 600.0
 
 
@@ -150,7 +150,7 @@ class GitForge:
     def _create_pull(self, lease: Lease, pull: Pull) -> Pull:
         """Take the next free number: for as long as the lease lasts, since every loss is somebody else's success."""
         number, losses = pull.number, 0
-        while lease.left(self.now()) > _MARGIN:
+        while not losses or lease.left(self.now()) > _MARGIN:
             numbered = replace(pull, number=number)
             sha = self._refs.commit(encode_pull(numbered), [pull.head], _signed(pull.opened_at))
             try:
