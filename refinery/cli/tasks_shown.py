@@ -90,8 +90,7 @@ def find(projects: Sequence[Project], task_id: str, caller: str) -> Row:
             known.add(row.task.id)
         for problem in look.problems:
             if problem.task == task_id:
-                where = f"{problem.path}:{problem.line}" if problem.line else problem.path
-                raise TaskFileError(f"{where}: {problem.message}", remedy=problem.remedy)
+                raise TaskFileError(problem.text, remedy=problem.remedy)
     raise TaskFileError(
         f"there is no task {task_id}",
         remedy=did_you_mean(task_id, known) or "`refinery task list` lists them",

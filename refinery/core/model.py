@@ -94,8 +94,13 @@ class Problem:
     remedy: str = ""
 
     def __str__(self) -> str:
+        return self.text + (f" ({self.remedy})" if self.remedy else "")
+
+    @property
+    def text(self) -> str:
+        """Where, and what is wrong; the remedy apart."""
         where = f"{self.path}:{self.line}" if self.line else self.path
-        return f"{where}: {self.message}" + (f" ({self.remedy})" if self.remedy else "")
+        return f"{where}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

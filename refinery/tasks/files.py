@@ -58,8 +58,7 @@ class FileTasks:
             return look.tasks[task_id]
         for problem in look.problems:
             if problem.task == task_id:
-                where = f"{problem.path}:{problem.line}" if problem.line else problem.path
-                raise TaskFileError(f"{where}: {problem.message}", remedy=problem.remedy)
+                raise TaskFileError(problem.text, remedy=problem.remedy)
         raise TaskFileError(
             f"there is no task {task_id!r} below {printable(str(self.folder))}",
             remedy=text.did_you_mean(task_id, look.tasks) or "see `refinery task list`",

@@ -189,9 +189,7 @@ def _take(lock: Path) -> bool:
 
 def _git(checkout: Checkout, index: Path | None = None) -> Git:
     safe = (f"safe.directory={checkout.root}", f"safe.directory={checkout.git_dir}")
-    env = {
-        "GIT_OPTIONAL_LOCKS": "0"
-    }  # a killed `status` would leave a lock of nobody's in a person's checkout
+    env = {"GIT_OPTIONAL_LOCKS": "0"}  # a killed `status` would leave a lock of nobody's in a checkout
     return Git(checkout.git_dir, work_tree=checkout.root, index=index, extra=safe, user_config=True, env=env)
 
 
