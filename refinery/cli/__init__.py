@@ -21,7 +21,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         sys.exit(run(sys.argv[1:] if args is None else args))
     except KeyboardInterrupt:  # while importing, or while ending
         sys.stderr.write("error: stopped\n")
-        sys.exit(130)
+        sys.stderr.flush()
+        os._exit(130)  # an interrupt inside a generated class has the interpreter end by the signal instead
 
 
 def _complete_streams() -> None:
