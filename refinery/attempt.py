@@ -1,11 +1,13 @@
 """One attempt on this machine: its worktree, the note of whose it is, and what a dead worker left behind.
 
 `worktrees/<attempt id>/meta.json` is written before anything else is in the folder, so a worktree without a readable
-note is damage, not a crash. A process is known by its id *and* its start time: ids are used again.
+note is damage, not a crash. One that was taken from the pool stays where it was prepared, with its note added there.
+A process is known by its id *and* its start time: ids are used again.
 """
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -13,13 +15,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from refinery.errors import TamperedError, UsageError
 from refinery.git import Signature
 from refinery.mirror import Mirror
 from refinery.snapshot import Stamp, commit_snapshot, snapshot
 from refinery.worktree import EMAIL, REFINERY, Worktree, prepare
+
+READY: Final = "ready"  # in a folder of the pool (`refinery.pool`): free for the first who takes it
+IN_HAND: Final = re.compile(
+    r"(?:filling|taken)-([0-9]+)-[0-9a-f]+"
+)  # there too: a process prepares it, or looks at it
 
 
 class State(StrEnum):
@@ -176,7 +183,8 @@ def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
 def leftovers(home: Path) -> list[Leftover]:
     """The worktrees whose process is dead, by name; those of live ones are nobody else's business."""
     found = []
-    for folder in sorted((home / "worktrees").glob("[!.]*")):
+    pooled = [folder for folder in sorted((home / "pool").glob("*/[!.]*")) if _is_attempts(folder)]
+    for folder in [*sorted((home / "worktrees").glob("[!.]*")), *pooled]:
         try:
             meta = read_meta(folder)
         except UsageError as error:
@@ -185,6 +193,18 @@ def leftovers(home: Path) -> list[Leftover]:
         if not is_alive(meta):
             found.append(Leftover(folder, meta))
     return found
+
+
+def _is_attempts(folder: Path) -> bool:
+    """Whether an attempt works, or worked, in this folder of the pool: nobody has to work in it first."""
+    for _ in range(2):  # a rename while the folder is listed can hide both names
+        try:
+            names = set(os.listdir(folder))  # noqa: PTH208  (one call, so that few renames come between)
+        except OSError:
+            return False
+        if "meta.json" not in names and any(name == READY or IN_HAND.fullmatch(name) for name in names):
+            return False
+    return True
 
 
 def scratch_name(kind: str) -> str:

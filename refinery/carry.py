@@ -4,6 +4,7 @@ The patterns are those of the *base*, never of a branch that an agent wrote. A f
 matches, is ignored in the worktree too, and is a regular file with no symbolic link on its way.
 """
 
+import hashlib
 import os
 import shutil
 import stat
@@ -23,6 +24,29 @@ def carry_over(mirror: Mirror, folder: Path, base: str, source: Path) -> tuple[s
 
     Git runs with the mirror as its git directory over both, so the user's own config and hooks play no part.
     """
+    tree = folder / "tree"
+    wanted = [name for name in _offered(mirror, folder, base, source) if _is_free(tree, name)]
+    if not wanted:
+        return ()
+    carried = tuple(sorted(ignored(mirror.git(work_tree=tree, index=folder / "kept-index"), wanted)))
+    for name in carried:
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source / name, tree / name, follow_symlinks=False)
+    return carried
+
+
+def offer_digest(mirror: Mirror, folder: Path, base: str, source: Path) -> str:
+    """What the checkout `source` has to carry over now, with its stat data, as a digest: no file is read."""
+    found = hashlib.sha256()
+    for name in sorted(_offered(mirror, folder, base, source)):
+        seen = (source / name).lstat()
+        stats = (seen.st_mode, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
+        found.update(repr((name, stats)).encode("utf-8", "surrogateescape"))
+    return found.hexdigest()
+
+
+def _offered(mirror: Mirror, folder: Path, base: str, source: Path) -> tuple[str, ...]:
+    """The untracked plain files of the checkout `source` that the base's patterns name."""
     index = folder / "kept-index"
     if INCLUDE.encode() not in index.read_bytes():
         return ()
@@ -34,13 +58,7 @@ def carry_over(mirror: Mirror, folder: Path, base: str, source: Path) -> tuple[s
     names = mirror.git(work_tree=source, index=index).run(
         "ls-files", "-z", "--others", "--ignored", f"--exclude-from={listed}"
     )
-    tree = folder / "tree"
-    wanted = [name for name in _names(names) if _is_plain(source, name) and _is_free(tree, name)]
-    carried = tuple(sorted(ignored(mirror.git(work_tree=tree, index=index), wanted)))
-    for name in carried:
-        (tree / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source / name, tree / name, follow_symlinks=False)
-    return carried
+    return tuple(name for name in _names(names) if _is_plain(source, name))
 
 
 def ignored(git: Git, paths: Sequence[str]) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """The home folder: what this machine keeps between runs. Nothing in it decides anything; the forge does.
 
-Layout: `version`, `config.yml`, `mirrors/`, `worktrees/`, `transcripts/`, `logs/`, `locks/`, `cache/`,
+Layout: `version`, `config.yml`, `mirrors/`, `pool/`, `worktrees/`, `transcripts/`, `logs/`, `locks/`, `cache/`,
 `trash/`. Files appear whole or not at all. Lock files are never removed, so that two holders always meet (F1).
 """
 
@@ -20,12 +20,12 @@ import platformdirs
 
 from refinery.core.keys import key_for
 from refinery.core.text import approximate_size
-from refinery.errors import ConfigError, RefineryError, UsageError
+from refinery.errors import BusyError, ConfigError, RefineryError, UsageError
 
 VERSION: Final = 1
-FOLDERS: Final = ("mirrors", "worktrees", "transcripts", "logs", "locks", "cache", "trash")
+FOLDERS: Final = ("mirrors", "pool", "worktrees", "transcripts", "logs", "locks", "cache", "trash")
 _OWN: Final = frozenset({*FOLDERS, "version", "config.yml"})
-_PASSING: Final = (
+PASSING: Final = (
     ".try-",
     ".version-",
     ".config.yml-",
@@ -82,6 +82,11 @@ class Home:
     def mirrors(self) -> Path:
         """Bare repositories that worktrees borrow objects from."""
         return self.path / "mirrors"
+
+    @property
+    def pool(self) -> Path:
+        """Worktrees prepared ahead of need, by project; an attempt that takes one works in it there."""
+        return self.path / "pool"
 
     @property
     def worktrees(self) -> Path:
@@ -199,7 +204,7 @@ def _check_foreign(path: Path) -> None:
     if not path.is_dir():
         raise UsageError(f"{path} is not a folder", remedy="name another folder by --home or REFINERY_HOME")
     names = sorted(entry.name for entry in path.iterdir())
-    foreign = [name for name in names if name not in _OWN and not name.startswith(_PASSING)]
+    foreign = [name for name in names if name not in _OWN and not name.startswith(PASSING)]
     if foreign:
         raise UsageError(
             f"{path} is not a home of Refinery: it holds {foreign[0]}",
@@ -284,7 +289,7 @@ def locked(home: Home, name: str, *, wait: float | None = None) -> Iterator[None
     The kernel lets go when the holder ends, however it ends; the file stays.
 
     Raises:
-        RefineryError: somebody else holds it and `wait` has passed.
+        BusyError: somebody else holds it and `wait` has passed.
     """
     path = home.locks / f"{key_for(name)}.lock"
     with explained(path):
@@ -314,7 +319,7 @@ def _acquire(handle: int, path: Path, wait: float | None) -> None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         if time.monotonic() >= deadline:
-            raise RefineryError(
+            raise BusyError(
                 f"another process holds {path.stem} and did not finish within {wait:g} seconds",
                 remedy=f"wait for it and try again; `fuser {path}` names it",
             )

@@ -16,7 +16,7 @@ import secrets
 import shutil
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -136,6 +136,44 @@ def prepare(
     )
     _give_git(mirror, worktree, base_branch)
     return worktree
+
+
+def is_as_given(worktree: Worktree) -> bool:
+    """Whether the agent's git directory still has the branch that `prepare` put it on, at the commit that it was at."""
+    git_dir = worktree.tree / ".git"
+    head, ref = git_dir / "HEAD", git_dir / "refs" / "heads" / worktree.branch
+    if any(path.is_symlink() for path in (git_dir, head, ref, *ref.parents[:4])):
+        return False
+    try:
+        found = head.read_text("utf-8"), ref.read_text("utf-8")
+    except (OSError, UnicodeError):
+        return False
+    return found == (f"ref: refs/heads/{worktree.branch}\n", f"{worktree.base}\n")
+
+
+def give_to(worktree: Worktree, branch: str, base_branch: str) -> Worktree:
+    """Put a worktree that is as given, and starts at its base, on another branch: only two or three refs change."""
+    git_dir = worktree.tree / ".git"
+    (git_dir / "refs" / "heads" / worktree.branch).unlink()
+    (git_dir / "HEAD").write_text(f"ref: refs/heads/{branch}\n", "utf-8")
+    _write_ref(git_dir, f"refs/heads/{branch}", worktree.base)
+    if base_branch:
+        _write_ref(git_dir, ORIGIN + base_branch, worktree.base)
+    return replace(worktree, branch=branch)
+
+
+def move_to(mirror: Mirror, worktree: Worktree, base: str) -> Worktree | None:
+    """Bring a worktree that starts at its base to another one; what was added to its files stays.
+
+    None: something in it is in the way. It is then neither here nor there, and good for nothing.
+    """
+    new = mirror.tree_of(base)
+    git = mirror.git(work_tree=worktree.tree, index=worktree.kept_index)
+    if git.attempt("read-tree", "-m", "-u", worktree.start_tree, new).code != 0:
+        return None
+    shutil.copy2(worktree.kept_index, worktree.tree / ".git" / "index")
+    moved = replace(worktree, base=base, parents=(base,), start_tree=new)
+    return replace(moved, index_digest=digest(worktree.kept_index))
 
 
 def digest(path: Path) -> str:

@@ -3,7 +3,7 @@
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,18 +36,23 @@ class Old:
 @json_option
 @common_options(git=False)
 def command(settings: Settings, dry_run: bool) -> None:
-    """Remove old transcripts and logs, and worktrees that were discarded.
+    """Remove old transcripts and logs, and worktrees that were discarded, or prepared too long ago.
 
     How long each is kept is set under `retention:` in the home's config.yml. Worktrees of attempts are only counted:
     `refinery reconcile` preserves their work before it removes them.
     """
     from refinery.cli import output
     from refinery.configured import read_user
+    from refinery.project import folder_of
 
     home = settings.open_home(create=False)
-    found = [*_expired(home, read_user(home).retention, time.time()), *_trash(home)]
-    left = [path for path in sorted(home.worktrees.rglob("meta.json")) if not path.is_symlink()]
+    user = read_user(home)
+    pooled = list(_pooled(home, {folder_of(slug) for slug in user.projects}))
+    found = [*_expired(home, user.retention, time.time()), *_trash(home), *pooled]
+    notes = [*home.worktrees.glob("*/meta.json"), *home.pool.glob("*/*/meta.json")]
+    left = [path for path in sorted(notes) if not path.is_symlink()]
     if not dry_run:
+        _discard(home, pooled)
         _remove(home, found)
     if settings.json:
         output.print_json(
@@ -82,6 +87,16 @@ def _expired(home: "Home", keep: "RetentionConfig", now: float) -> Iterator[Old]
         for path, seen in _files(folder):
             if now - seen.st_mtime > seconds:
                 yield Old(kind, path, seen.st_size, now - seen.st_mtime)
+    yield from _cut_off(home, now)
+
+
+def _cut_off(home: "Home", now: float) -> Iterator[Old]:
+    """What a process that was killed had only begun to write into the home."""
+    from refinery.home import PASSING
+
+    for path in sorted(home.path.iterdir()):
+        if path.name.startswith(PASSING) and now - (seen := path.lstat()).st_mtime > _SETTLED:
+            yield Old("cut-off file", path, seen.st_size, now - seen.st_mtime)
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
@@ -104,13 +119,38 @@ def _trash(home: "Home") -> Iterator[Old]:
         yield Old("discarded worktree", path, size, now - path.lstat().st_mtime)
 
 
+def _pooled(home: "Home", projects: Collection[str]) -> Iterator[Old]:
+    """Prepared worktrees that are too old, or whose project is gone, and what a killed process was preparing."""
+    from refinery.core.pooling import FRESH
+    from refinery.pool import dead_entries, ready
+
+    now = time.time()
+    for entry in ready(home.path):
+        if now - entry.made_at > FRESH or entry.project not in projects:
+            yield Old("prepared worktree", entry.folder, entry.inventory.size, now - entry.made_at)
+    for folder in dead_entries(home.path):
+        size = sum(seen.st_size for _, seen in _files(folder))
+        yield Old("prepared worktree", folder, size, now - folder.lstat().st_mtime)
+
+
+def _discard(home: "Home", pooled: list[Old]) -> None:
+    """Into the trash, unless somebody took one meanwhile."""
+    from refinery.pool import dead_entries, discard
+    from refinery.worktree import remove
+
+    for old in pooled:
+        discard(home.path, old.path)
+    for folder in dead_entries(home.path):
+        remove(folder, home.path)
+
+
 def _remove(home: "Home", found: list[Old]) -> None:
     from refinery.home import explained
     from refinery.worktree import empty_trash
 
     for old in found:
-        if old.kind == "discarded worktree":
-            continue
+        if old.kind in ("discarded worktree", "prepared worktree"):
+            continue  # folders: they are in the trash by now
         with explained(old.path):
             old.path.unlink(missing_ok=True)
     for folder in (home.transcripts, home.logs, home.cache):
