@@ -19,7 +19,7 @@ from refinery.project import Project
 from refinery.worktree import prepare, remove
 
 _TAIL: Final = 40  # lines of output that a result keeps
-_TICK: Final = 5.0
+_TICK: Final = 1.0  # seconds between two looks at the lease
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

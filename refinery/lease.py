@@ -24,6 +24,7 @@ class Wanted:
     """What to acquire: the claim ref's key, the task's id, for what role, as whom, for how many seconds.
 
     `is_restarted`: a person re-opened the task, so failures count from nothing. `is_repair`: of an open pull.
+    `outcome`, `reason`: what the holder before us left to be finished; it stands in our claim too, should we die.
     """
 
     key: str
@@ -35,6 +36,8 @@ class Wanted:
     task_sha256: str = ""
     is_restarted: bool = False
     is_repair: bool = False
+    outcome: Outcome | None = None
+    reason: str = ""
 
 
 def acquire(forge: Forge, tip: ClaimTip | None, wanted: Wanted, now: float, space: str = CLAIMS) -> Lease:
@@ -56,6 +59,8 @@ def acquire(forge: Forge, tip: ClaimTip | None, wanted: Wanted, now: float, spac
         acquired_at=now,
         expires_at=now + claims.lease_seconds(wanted.role, wanted.seconds),
         task_sha256=wanted.task_sha256,
+        outcome=wanted.outcome,
+        reason=wanted.reason,
     )
     claim = claims.successor(tip, fresh)
     if wanted.is_restarted:
@@ -140,7 +145,7 @@ class Keeper:
         self.lease = lease
         self._forge = forge
         self._seconds = claims.lease_seconds(lease.claim.role, seconds)
-        self._unanswered: Claim | None = None
+        self._offer: tuple[str, Claim] | None = None  # the tip it was made on, and what was not answered
         self._retry_at = 0.0
 
     def tick(self, now: float) -> None:
@@ -160,10 +165,11 @@ class Keeper:
     def ensure(self, now: float, seconds: float = MARGIN) -> Lease:
         """The lease with at least `seconds` left, renewed if need be: before any write that cannot be fenced.
 
-        Of a lease so short that it never has as much, half is enough: somebody chose it.
+        Of a lease so short that it never has as much, half is enough: somebody chose it. A renewal that was not
+        answered is settled first: until then nobody knows which commit the next write has to follow.
         """
         seconds = min(seconds, self._seconds / 2)
-        if self.lease.left(now) < seconds + MARGIN:
+        if self._unanswered is not None or self.lease.left(now) < seconds + MARGIN:
             self.renew(now)
         if self.lease.left(now) < seconds:
             raise ForgeUnavailableError(f"the lease on {self.lease.claim.task} could not be renewed in time")
@@ -175,10 +181,15 @@ class Keeper:
         try:
             self.lease = write(self._forge, self.lease, claim)
         except ForgeUnavailableError:
-            self._unanswered = claim
+            self._offer = (self.lease.tip, claim)
             self._retry_at = now + min(self._seconds / 20, 30.0)
         else:
-            self._unanswered = None
+            self._offer = None
+
+    @property
+    def _unanswered(self) -> Claim | None:
+        """The offer of a renewal that may stand or not; one on an older tip cannot, since our own next write did."""
+        return self._offer[1] if self._offer is not None and self._offer[0] == self.lease.tip else None
 
     def settled(self) -> Lease:
         """The lease after an unanswered renewal was read back; for the next fenced write."""

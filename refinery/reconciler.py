@@ -6,7 +6,9 @@ needs no lease is create-only. Running it again after it succeeded does nothing.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from refinery import lease as leases
@@ -14,17 +16,18 @@ from refinery.attempt import Leftover, dead_scratch, leftovers
 from refinery.core import claims
 from refinery.core.claims import is_live
 from refinery.core.lease import Lease
-from refinery.core.model import CLAIMS, Claim, ClaimState, Role, Status
+from refinery.core.model import CLAIMS, Claim, ClaimState, Role, Status, Task
 from refinery.core.outcomes import Outcome
 from refinery.core.repairs import Mend, Repair, outdated, repairs, stalled
 from refinery.errors import ClaimLostError, RefineryError
+from refinery.pool import dead_entries, marker_of
 from refinery.ports import PullDraft
 from refinery.process import find_strays, kill_strays
 from refinery.project import Project, View, view
 from refinery.publish import rescue
 from refinery.worktree import empty_trash, remove
 
-_LEASE = 300.0
+_LEASE = 300.0  # seconds that a repair may take, at the most
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Reconciler:
         """Give back what nobody has worked on for `hours`; a live claim is never touched (F3)."""
         done = self._this_machine()
         seen = view(self.project)
-        ages = {name: _age(task.source) for name, task in seen.tasks.tasks.items()}
+        ages = {name: _age(task, seen.now) for name, task in seen.tasks.tasks.items()}
         return done + [
             self._mend(each, seen) for each in stalled(seen.tasks, seen.state, seen.now, hours, ages)
         ]
@@ -80,9 +83,10 @@ class Reconciler:
         """Strays of dead attempts end, their work is preserved, their folders go."""
         home = self.project.home
         mine = [each for each in leftovers(home.path) if _is_of(each, self.project.slug)]
-        scratch = dead_scratch(home.path)
+        unfinished = dead_entries(home.path)
+        scratch = dead_scratch(home.path) + unfinished
         ids = [each.meta.work.id for each in mine if each.meta is not None]
-        ids += [folder.name for folder in scratch]
+        ids += [folder.name for folder in scratch] + [marker_of(folder) for folder in unfinished]
         done = [Done("end-stray", str(pid), "its attempt is dead") for pid in find_strays(ids)]
         if not self.options.is_rehearsal:
             kill_strays(ids)
@@ -117,15 +121,15 @@ class Reconciler:
         if self.options.is_rehearsal:
             return told
         try:
-            lease = self._take(repair)
+            lease = self._take(repair, min(_LEASE, seen.config.limits.lease))
             self._carry_out(repair, lease, seen)
         except RefineryError as error:
             return replace(told, error=error.message)
         self.options.echo(f"{repair.task.id}: {repair.kind} ({repair.why})")
         return told
 
-    def _take(self, repair: Repair) -> Lease:
-        """The claim, in role `merge`; a broken lease is taken over although it looks live."""
+    def _take(self, repair: Repair, seconds: float) -> Lease:
+        """The claim, in role `merge`, for so many seconds; a broken lease is taken over although it looks live."""
         now = self.forge.now()
         tip = repair.tip
         if tip is not None and is_live(tip, now) and not claims.is_broken(tip, now):
@@ -141,8 +145,10 @@ class Reconciler:
             task=repair.task.id,
             role=Role.MERGE,
             holder=self.options.holder,
-            seconds=_LEASE,
+            seconds=seconds,
             attempt=0,
+            outcome=repair.outcome,
+            reason=tip.claim.reason if repair.outcome and tip is not None and tip.claim is not None else "",
         )
         return leases.acquire(self.forge, tip, wanted, now)
 
@@ -168,7 +174,8 @@ class Reconciler:
     def _finish_work(self, repair: Repair, lease: Lease, old: Claim, seen: View) -> None:
         """What the dead worker had left to do after its push: pull, mirror, release."""
         limits, outcome = seen.config.limits, old.outcome or Outcome.FORCE_STOPPED
-        final = claims.released(old, outcome, self.forge.now(), backoff=limits.backoff, cap=limits.attempts)
+        work = replace(old, role=Role.WORK)  # whoever died over it last, it is the worker's ending
+        final = claims.released(work, outcome, self.forge.now(), backoff=limits.backoff, cap=limits.attempts)
         status = claims.mirror_after(outcome, final.failures, limits.attempts) or Status.READY
         if status is Status.REVIEW:
             draft = PullDraft(
@@ -178,6 +185,7 @@ class Reconciler:
                 head=old.head,
                 title=repair.task.title,
                 body=f"Task {repair.task.id}, attempt {old.attempt}. Its worker died after the push.",
+                labels=(seen.config.label,),
                 draft=outcome is not Outcome.PUBLISHED,
             )
             final = replace(final, pull=self.forge.open_pull(lease, draft).number)
@@ -195,10 +203,13 @@ def _is_of(leftover: Leftover, slug: str) -> bool:
     return leftover.meta is None or leftover.meta.work.project == slug
 
 
-def _age(path: str) -> float:
+def _age(task: Task, now: float) -> float:
+    """Seconds since the task's file was changed, or since the issue says it was."""
     try:
-        return time.time() - Path(path).stat().st_mtime
+        return time.time() - Path(task.source).stat().st_mtime
     except OSError:
+        with suppress(ValueError):
+            return now - datetime.fromisoformat(task.modified).timestamp()
         return 0.0
 
 

@@ -17,8 +17,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from refinery.core.outcomes import ENDINGS, After, Outcome
-from refinery.errors import ForgeUnavailableError, RefineryError, UsageError
+from refinery.errors import ForgeUnavailableError, RateLimitedError, RefineryError, UsageError
 from refinery.events import Event, Failed, Idle, Line, Looked, Looks, Passed, Result, Waiting, encode
+from refinery.home import explain
 from refinery.looping import run_once
 from refinery.process import Stop, StopFlag
 from refinery.worker import Worker
@@ -217,7 +218,10 @@ class _Silence:
         self._since = None
 
     def goes_on(self, error: ForgeUnavailableError) -> None:
-        """Remember; raises `error` when patience is at its end."""
+        """Remember; raises `error` when patience is at its end. A pause that the forge asks for is an answer (F37)."""
+        if isinstance(error, RateLimitedError):
+            self._since = None
+            return
         now = time.monotonic()
         self._since = self._since or now
         if now - self._since > _PATIENCE:
@@ -237,8 +241,9 @@ class _telling:  # noqa: N801  (used as a function: `with _telling(channel)`)
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if not isinstance(error, RefineryError):
+        known = explain(error) if isinstance(error, OSError) else error
+        if not isinstance(known, RefineryError):
             return False
-        self._channel.emit(Failed(message=error.message, remedy=error.remedy, outcome=error.outcome))
-        self.exit_code = error.exit_code
+        self._channel.emit(Failed(message=known.message, remedy=known.remedy, outcome=known.outcome))
+        self.exit_code = known.exit_code
         return True

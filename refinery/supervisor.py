@@ -5,7 +5,8 @@ Properties kept
   next start reconciles.
 - A task's failure is the task's; a worker is stopped only when it keeps failing on different tasks, the swarm only
   when everybody fails of one cause.
-- It ends by itself only when every process has looked after the last thing that happened, and found nothing.
+- It ends by itself only when every process has looked after the last thing that happened, and found nothing; so has
+  a last reconcile, for the lease of somebody who died may have ended meanwhile.
 """
 
 import json
@@ -19,6 +20,7 @@ from refinery.core.swarm import (
     FAILURES,
     Ended,
     Standing,
+    bars_everybody,
     broken_for_all,
     is_finished,
     keeps_failing,
@@ -33,7 +35,8 @@ from refinery.swarm_child import Child, core_share, usable_cores
 from refinery.swarm_fleet import STARTING, Fleet, Slot
 
 _STEP: Final = 0.5  # seconds between two looks at clocks, and at most between two pictures of a view
-_RECONCILE: Final = 180.0  # seconds between two reconciles
+_RECONCILE: Final = 180.0  # seconds between two reconciles, and two looks at the pool
+_REFILL: Final = 2.0  # seconds before the pool is filled up: whoever just took from it goes first
 _SAVE: Final = 60.0  # seconds that a child has to save its work after its deadline, or after a force-stop
 
 
@@ -55,14 +58,15 @@ class Show(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwarmOptions:
-    """What to run: each worker's agent (for its prefix) and arguments; those of the merger, if any, and the reconciler.
+    """What to run: each worker's agent (for its prefix) and arguments; those of the reconciler, and of others if any.
 
-    `drain_seconds` is what the workers were told too.
+    `filler` keeps the warm pool full. `drain_seconds` is what the workers were told too.
     """
 
     workers: Sequence[tuple[str, Sequence[str]]]
     mender: Sequence[str]
     merger: Sequence[str] = ()
+    filler: Sequence[str] = ()
     is_forever: bool = False
     drain_seconds: float = 600.0
     most_failures: int = FAILURES
@@ -78,9 +82,14 @@ class Supervisor:
         self._workers = _worker_slots(options, rows)
         self._merger = Slot("Merger", options.merger) if options.merger else None
         self._mender = Slot("Reconciler", options.mender)
+        self._filler = Slot("Pool", options.filler)
+        self._filled = ""
         self._mended: list[str] = []
-        self._fleet = Fleet(stop, self._on_event, self._on_line, self._on_end)
+        self._fleet = Fleet(stop, self._hear, self._on_line, self._on_end)
         self._epoch = 0
+        self._is_mended = (
+            True  # whether nothing has happened since the last reconcile that a look at the end would see
+        )
         self._ended: Ended | None = None
         self._deadline = float("inf")
 
@@ -103,6 +112,7 @@ class Supervisor:
                 self._turn()
             for slot in self._looping:
                 slot.start_at = time.monotonic()
+            self._refill(0.0)
             while self._ended is None or self._fleet.running:
                 self._turn()
         finally:
@@ -115,12 +125,15 @@ class Supervisor:
     def _turn(self) -> None:
         now = time.monotonic()
         if self._ended is None:
-            self._fleet.start_due([*self._looping, self._mender], now)
+            self._fleet.start_due([*self._looping, self._mender, self._filler], now)
         self._show.refresh(self.board)
         self._fleet.step(_STEP)
         self._heed_stop()
         if self._ended is None and self._is_over():
-            self._close(Ended.DONE)
+            if self._is_mended:
+                self._close(Ended.DONE)
+            else:
+                self._is_mended, self._mender.start_at = True, now
         if time.monotonic() > self._deadline:
             self._fleet.kill()
 
@@ -141,8 +154,11 @@ class Supervisor:
         for slot in self._looping:
             if slot.child is not None:
                 slot.child.stop(Stop.FORCE if is_forced else Stop.DRAIN)
-        if is_forced and self._mender.child is not None:
-            self._mender.child.kill()  # it may die at any moment, like everybody
+        for slot in (self._mender, self._filler):
+            if is_forced and slot.child is not None:
+                slot.child.kill()  # it may die at any moment, like everybody
+        if not is_forced and self._filler.child is not None:
+            self._filler.child.stop(Stop.DRAIN)
         self._deadline = time.monotonic() + _SAVE + (0.0 if is_forced else self.options.drain_seconds)
         for slot in self._workers:
             if slot.row is not None and slot.child is not None and slot.row.state != "working":
@@ -162,7 +178,25 @@ class Supervisor:
     def _news(self) -> None:
         """Something changed on the forge: all shall look again."""
         self._epoch += 1
+        self._is_mended = False
         self._fleet.tell(self._epoch)
+
+    def _refill(self, seconds: float) -> None:
+        """Have the pool looked after in so many seconds, or before; once its process has ended, if one runs."""
+        if self.options.filler:
+            at = time.monotonic() + seconds
+            self._filler.start_at = min(at, self._filler.start_at or at)
+
+    def _hear(self, slot: Slot, event: Event) -> None:
+        """Every event of every child."""
+        if slot is self._filler:
+            if isinstance(event, Note) and event.text != self._filled:
+                self._filled = event.text
+                self._show.news(slot.prefix, event.text)
+            return
+        if isinstance(event, Claimed):
+            self._refill(_REFILL)
+        self._on_event(slot, event)
 
     def _on_event(self, slot: Slot, event: Event) -> None:
         now = time.monotonic()
@@ -185,6 +219,7 @@ class Supervisor:
                 slot.failed = event
             case _:
                 slot.standing = _standing(event, slot.standing)
+                self._is_mended = self._is_mended and not slot.standing.is_waiting_for_time
 
     def _on_waiting(self, slot: Slot, event: Waiting) -> None:
         slot.standing = STARTING
@@ -226,6 +261,8 @@ class Supervisor:
         slot.standing = Standing(
             epoch=event.epoch, is_idle=not event.merged, is_waiting_for_time=event.next_at is not None
         )
+        if event.merged:
+            self._refill(_REFILL)
         if fresh or event.merged:
             self._news()
 
@@ -240,6 +277,9 @@ class Supervisor:
         now = time.monotonic()
         if slot is self._mender:
             self._on_mended(now)
+            return
+        if slot is self._filler:
+            self._refill(_RECONCILE)
             return
         slot.standing = STARTING
         if slot.row is not None:
@@ -271,6 +311,11 @@ class Supervisor:
             remedy = f" ({failed.remedy})" if failed.remedy else ""
             self._alert(f"{slot.prefix} ended: {failed.message}{remedy}")
             return
+        cause = bars_everybody(failed.message) if failed is not None else None
+        if failed is not None and cause is not None:
+            self._alert(f"the swarm stops, since nobody can go on: {cause} ({failed.message})")
+            self._close(Ended.BROKEN)
+            return
         why = failed.message if failed is not None else f"it {child.how_it_ended}"
         self._mender.start_at = now
         self._news()
@@ -286,10 +331,13 @@ class Supervisor:
         self._mender.start_at = now + _RECONCILE
         lines, self._mended = self._mended, []
         try:
-            repairs = json.loads("\n".join(lines))["repairs"]
-        except (ValueError, KeyError, TypeError):
+            told = json.loads("\n".join(lines))
+            repairs, failed = told.get("repairs", []), told.get("error")
+        except (ValueError, AttributeError):
             self._show.line("[Reconciler]", " ".join(lines)[:500] or "it said nothing")
             return
+        if failed:
+            self._show.news("[Reconciler]", f"it could not look: {failed}")
         for each in repairs:
             error = f": {each['error']}" if each["error"] else ""
             self._show.news("[Reconciler]", f"{each['repair']} {each['subject']}: {each['why']}{error}")

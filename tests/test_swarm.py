@@ -15,12 +15,12 @@ import termios
 import time
 from collections import Counter
 from fcntl import ioctl
-from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 from support.scene import ADD, LOG, Scene, wait_for
+from support.swarms import ANY_LOAD, Swarm, processes_of
 
 from refinery.admission import Thresholds, free_memory, obstacle
 from refinery.cli.swarm_view import picture
@@ -28,7 +28,6 @@ from refinery.events import Claimed, Line, Passed
 from refinery.swarm_board import Board, WorkerRow
 from refinery.swarm_child import core_share
 
-ANY_LOAD = ("--max-load", "0")  # the machine that runs the tests may be busy
 KEYS = set(
     """
     task_id status outcome reason commit pull branch attempt agent seconds tokens cost_usd
@@ -38,75 +37,12 @@ WAIT = 'while [ ! -e "{root}/go" ]; do sleep 0.05; done\n'
 FIRST_WAITS = '[ "$REFINERY_ATTEMPT" = 1 ] && exec sleep 60\n'
 
 
-def processes_of(scene):
-    """The processes that this scene's home is named to, or whose environment says so."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and int(folder.name) != os.getpid():
-            try:
-                told = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
-                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-            except OSError:
-                continue
-            if str(scene.root).encode() in told and state != "Z":
-                found.append(f"{folder.name} {(folder / 'cmdline').read_bytes()!r}")
-    return found
-
-
 @pytest.fixture
 def scene(tmp_path):
     """A project whose failures back off for an hour; nothing of it runs on after the test (F18)."""
     found = Scene(tmp_path / "s", limits={"backoff": "1h", "lease": "20s"})
     yield found
     wait_for(lambda: not processes_of(found), 20)
-
-
-class Swarm:
-    """A running swarm, in a session of its own as on a terminal; its lines are read from a file."""
-
-    def __init__(self, scene, *args, env=None):
-        self.path = scene.root / f"swarm-{time.monotonic_ns()}.log"
-        command = [sys.executable, "-m", "refinery", "--home", str(scene.home.path), "-p", "demo", "swarm"]
-        with self.path.open("w") as out:
-            self.process = subprocess.Popen(
-                [*command, *ANY_LOAD, *args],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={**os.environ, **(env or {})},
-            )
-
-    @property
-    def text(self):
-        """All that it said so far."""
-        return self.path.read_text()
-
-    def says(self, words, seconds=30.0):
-        """Wait until it says so; the match."""
-        wait_for(lambda: re.search(words, self.text) or self.process.poll() is not None, seconds)
-        found = re.search(words, self.text)
-        assert found, self.text
-        return found
-
-    def ctrl_c(self):
-        """As the terminal does: to every process of the foreground group."""
-        os.killpg(self.process.pid, signal.SIGINT)
-
-    def ends(self, seconds=40.0):
-        """Wait for its end; the exit code."""
-        return self.process.wait(seconds)
-
-
-def children_of(swarm, words="run --loop"):
-    """The process ids of the swarm's children with these words on their command lines: by default the workers."""
-    found = subprocess.run(
-        ["pgrep", "-P", str(swarm.process.pid), "-f", words],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return [int(line) for line in found.stdout.split()]
 
 
 def test_f18_twelve_tasks_and_a_chain_in_one_swarm(scene):
@@ -252,8 +188,8 @@ def test_f3_a_killed_worker_is_replaced_and_its_task_done_when_its_lease_has_end
     scene.task("a")
     swarm = Swarm(scene, "--agent", "stub=1", "--merge")
     wait_for(scene.log)
-    (worker,) = children_of(swarm)
-    (merger,) = children_of(swarm, "merge --watch")
+    (worker,) = swarm.children()
+    (merger,) = swarm.children("merge --watch")
     os.kill(merger, signal.SIGKILL)
     os.kill(worker, signal.SIGKILL)
     swarm.says(r"\[STUB-Worker-\d+\] ended: it was killed by signal 9; another one is started")
@@ -271,8 +207,8 @@ def test_f36_an_idle_swarm_spends_nothing_and_takes_what_comes(scene):
     scene.task("later", status="inbox")
     swarm = Swarm(scene, "--agent", "stub=2", "--merge", "--forever")
     swarm.says("1 task skipped\n  later: it is in the inbox")
-    wait_for(lambda: len(children_of(swarm)) == 2)
-    cores = [os.sched_getaffinity(pid) for pid in children_of(swarm)]
+    wait_for(lambda: len(swarm.children()) == 2)
+    cores = [os.sched_getaffinity(pid) for pid in swarm.children()]
     assert len(os.sched_getaffinity(0)) == 1 or not cores[0] & cores[1]
     time.sleep(3)
     assert (scene.log(), scene.refs("refs/refinery/")) == ([], {})
@@ -426,7 +362,7 @@ def test_a_supervisor_that_does_not_read_holds_nobody_up(scene):
     scene.agent("seq 1 100000\n" + ADD)
     scene.task("a")
     swarm = Swarm(scene, "--agent", "stub=1")
-    wait_for(lambda: children_of(swarm))
+    wait_for(swarm.children)
     swarm.process.send_signal(signal.SIGSTOP)
     wait_for(lambda: scene.refs("refs/refinery/pulls/"), 40)
     swarm.process.send_signal(signal.SIGCONT)

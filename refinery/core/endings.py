@@ -55,11 +55,18 @@ def ending_of(facts: Facts) -> tuple[Outcome, str]:
     return Outcome.PUBLISHED, ""
 
 
-def _stopped(facts: Facts) -> tuple[Outcome, str] | None:
-    if facts.is_forced:
+def stopped_ending(*, is_forced: bool, is_drained: bool) -> tuple[Outcome, str] | None:
+    """The outcome of an attempt that we stopped ourselves, and its reason in words; None when we did not."""
+    if is_forced:
         return Outcome.FORCE_STOPPED, "the run was stopped at once"
-    if facts.is_drained:
-        return Outcome.DRAINED, "the run was drained before the agent ended"
+    if is_drained:
+        return Outcome.DRAINED, "the run was drained before it was done"
+    return None
+
+
+def _stopped(facts: Facts) -> tuple[Outcome, str] | None:
+    if ours := stopped_ending(is_forced=facts.is_forced, is_drained=facts.is_drained):
+        return ours
     if facts.result.status is AgentStatus.TIMED_OUT:
         return Outcome.TIMED_OUT, facts.result.reason
     if facts.result.status is AgentStatus.FAILED:

@@ -11,7 +11,7 @@ from typing import Final
 
 from refinery.core.blockers import Blocker, Reason
 from refinery.core.claims import SKEW
-from refinery.core.model import ClaimState, ForgeState, Role, Task
+from refinery.core.model import Claim, ClaimState, ForgeState, Role, Task
 from refinery.core.outcomes import ENDINGS, Outcome, exit_code
 
 FAILURES: Final = 3  # different tasks in a row that a worker, or everybody, may fail on
@@ -35,7 +35,7 @@ class Cause(StrEnum):
 
 
 _WORDS: Final = {
-    Cause.DISK: r"no space (is )?left|disk quota|disk is full",
+    Cause.DISK: r"no space (is )?left|disk quota|\bdisk( of .*)? is full",
     Cause.CANNOT_START: r"the agent did not run|cannot be started",
     Cause.CREDENTIALS: r"\b401\b|\b403\b|unauthori[sz]ed|authenticat|api.?key|log(ged)? ?in\b|credential|oauth",
     Cause.QUOTA: r"quota|rate.?limit|usage limit|too many requests|\b429\b|credit balance|billing",
@@ -61,6 +61,11 @@ def cause_of(run: Run) -> Cause | None:
         return None
     found = next((cause for cause, words in _PATTERNS.items() if words.search(run.reason)), None)
     return found or (Cause.SETUP if run.outcome is Outcome.SETUP_FAILED else None)
+
+
+def bars_everybody(message: str) -> Cause | None:
+    """What ends everybody's process alike, if the words that one of ours died with say so: a full disk."""
+    return Cause.DISK if _PATTERNS[Cause.DISK].search(message) else None
 
 
 def broken_for_all(runs: Sequence[Run], workers: int, limit: int = FAILURES) -> Cause | None:
@@ -141,9 +146,14 @@ def next_instant(
         codes = {each.code for each in why.get(task.id, ())}
         if codes == {Blocker.BACKING_OFF}:
             found.append(claim.not_before)
-        elif codes & {Blocker.CLAIMED} and claim.role is Role.WORK and f"@{host}:" in claim.holder:
+        elif codes & {Blocker.CLAIMED} and f"@{host}:" in claim.holder and _is_to_be_done(task, claim, state):
             found.append(claim.expires_at + SKEW)
     return min(found, default=None)
+
+
+def _is_to_be_done(task: Task, claim: Claim, state: ForgeState) -> bool:
+    """Whether the end of the lease brings work: of a worker, or of a reconciler that was giving the task back."""
+    return claim.role is Role.WORK or (claim.role is Role.MERGE and state.pull_of(task.key) is None)
 
 
 def end_of_dead_merger(state: ForgeState, host: str) -> float | None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from refinery.core.model import BRANCHES, NS
 from refinery.errors import ForgeUnavailableError, PushRefusedError
-from refinery.forges.git.locks import disk_full, exclusive, gone, noted, writing
+from refinery.forges.git.locks import Note, disk_full, exclusive, gone, noted, writing
 from refinery.forges.git.refs import RefRow, RefUpdate, parse_header, settle
 from refinery.git import EMPTY_TREE, ZERO, Git, Signature, commit_bytes, is_full, write_object
 from refinery.mirror import Mirror
@@ -65,11 +65,11 @@ class PathRefs:
     ) -> None:
         """Move all refs in one `update-ref` transaction under the repository's flock."""
         self.receive(objects, have)
-        with writing(self.git_dir), exclusive(self.git_dir) as held, noted(self.git_dir, updates):
-            self.swap(held, updates)
+        with writing(self.git_dir), exclusive(self.git_dir) as held, noted(self.git_dir, updates) as note:
+            self.swap(held, updates, note)
 
-    def swap(self, held: int, updates: Sequence[RefUpdate]) -> None:
-        """The transaction itself, for a caller that holds the flock `held` and has noted `updates`."""
+    def swap(self, held: int, updates: Sequence[RefUpdate], note: Note) -> None:
+        """The transaction itself, for a caller that holds the flock `held` and has noted `updates` in `note`."""
         git = replace(self.git, pass_fds=(held,))
         script = "\n".join(["start", *map(_line, updates), "prepare", "commit", ""]).encode()
         deadline = time.monotonic() + _PATIENCE
@@ -77,6 +77,7 @@ class PathRefs:
             done = git.attempt("update-ref", "--stdin", stdin=script)
             if done.code == 0:
                 return
+            note.was_killed = note.was_killed or done.code < 0
             if not any(word in done.err for word in _BUSY) or time.monotonic() > deadline:
                 break
             time.sleep(0.02)

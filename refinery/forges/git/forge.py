@@ -45,6 +45,7 @@ class GitForge:
     """A git repository by path or URL, seen through `refs`; `source` is what the mirror fetches from."""
 
     kind = "git"
+    lands_together = True
 
     def __init__(self, refs: Refs, mirror: Mirror, source: str, *, is_url: bool) -> None:
         self._refs = refs

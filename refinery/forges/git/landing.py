@@ -13,7 +13,7 @@ from refinery.core.keys import key_for
 from refinery.core.lease import Lease
 from refinery.core.model import BRANCHES, LANDING, PULLS, Claim, PullState
 from refinery.core.outcomes import Outcome
-from refinery.errors import ForgeUnavailableError, InTheWayError
+from refinery.errors import ForgeUnavailableError, InTheWayError, RefMovedError
 from refinery.forges.git.by_path import PathRefs
 from refinery.forges.git.checkouts import Move, bring_along, checkouts_of, is_left_behind, moving
 from refinery.forges.git.checkouts import obstacles as in_the_way
@@ -68,14 +68,26 @@ def _item(refs: Refs, item: LandingItem, plan: LandingPlan, now: float) -> tuple
 
 def _transact(refs: Refs, updates: Sequence[RefUpdate], plan: LandingPlan) -> None:
     if not isinstance(refs, PathRefs):
+        _expect(refs, [update for update in updates if update.old == update.new])
         refs.transact([update for update in updates if update.old != update.new])
         return
     refs.receive([plan.commit], [plan.old, *(item.pull.head for item in plan.items)])
     checkouts = checkouts_of(refs.git_dir, plan.base)
     with exclusive(refs.git_dir) as held:
         move = Move(plan.old, plan.commit, held)
-        with noted(refs.git_dir, updates), moving(checkouts, move):
-            refs.swap(held, updates)
+        with noted(refs.git_dir, updates) as note, moving(checkouts, move):
+            refs.swap(held, updates, note)
+
+
+def _expect(refs: Refs, unmoved: Sequence[RefUpdate]) -> None:
+    """What stays must be as it was judged: a push does not check a lease on what it leaves alone.
+
+    Accepted race: a push to the branch right after this look stays on the branch, and what was judged lands.
+    """
+    there = {row.ref: row.sha for row in refs.rows()} if unmoved else {}
+    for update in unmoved:
+        if there.get(update.ref) != update.old:
+            raise RefMovedError(update.ref, there.get(update.ref))
 
 
 def _read_back(refs: Refs, plan: LandingPlan) -> tuple[str, str, str]:

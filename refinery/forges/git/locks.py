@@ -2,8 +2,8 @@
 
 All our writers hold a `flock` on a file in the repository's own git directory, so two homes and two users agree on
 it. A person's git takes no flock of ours: its `.lock` files are waited for, never removed. Before a transaction its
-refs and new SHAs are noted; a writer that finds a note whose writer is gone removes a `.lock` only where the file
-holds the noted SHA, or is empty and a minute old.
+refs and new SHAs are noted; a writer that finds a note whose writer is gone, or whose git was killed, removes a `.lock`
+only where the file holds the noted SHA, or is empty and a minute old. Until then an empty one stays noted.
 """
 
 import errno
@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -81,10 +82,7 @@ def exclusive(git_dir: Path, timeout: float = 30.0) -> Iterator[int]:
 
 def recover(git_dir: Path) -> list[str]:
     """The lock files of a dead writer, as they were removed."""
-    noted_by_dead = git_dir / NOTE
-    before = noted_by_dead.read_text(encoding="utf-8") if noted_by_dead.exists() else ""
-    locks = [git_dir / f"{ref}.lock" for ref, _ in _entries(before)] if before else []
-    there = [lock for lock in locks if lock.exists()]
+    there = [lock for ref, _ in _suspects(git_dir) if (lock := git_dir / f"{ref}.lock").exists()]
     with exclusive(git_dir):
         return [str(lock.relative_to(git_dir)) for lock in there if not lock.exists()]
 
@@ -107,47 +105,63 @@ def _wait(descriptor: int, git_dir: Path, timeout: float) -> None:
             return
 
 
+@dataclass(slots=True)
+class Note:
+    """A transaction's note; `was_killed`: its git was, so the note stays for the next writer to clear up."""
+
+    was_killed: bool = False
+
+
 @contextmanager
-def noted(git_dir: Path, updates: Sequence[RefUpdate]) -> Iterator[None]:
+def noted(git_dir: Path, updates: Sequence[RefUpdate]) -> Iterator[Note]:
     """Write the transaction's refs and new SHAs beside the lock, and clear the note afterwards, also on failure."""
-    note = git_dir / NOTE
-    note.write_text(json.dumps([[update.ref, update.new] for update in updates]), encoding="utf-8")
+    before = _read(git_dir)
+    ours = [(update.ref, update.new) for update in updates]
+    (git_dir / NOTE).write_text(json.dumps([*before, *ours]), encoding="utf-8")
+    note = Note()
     try:
-        yield
+        yield note
     finally:
         with suppress(OSError):  # a note that stays, on a full disk, only explains locks that are not there
-            note.write_text("", encoding="utf-8")
+            _write(git_dir, [*before, *ours] if note.was_killed else before)
 
 
 def _clear_stale(git_dir: Path) -> None:
     """Remove the lock files that a dead writer's note explains. Needs the flock."""
-    try:
-        text = (git_dir / NOTE).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return
-    if not text:
-        return
-    for ref, new in _entries(text):
+    young = []
+    for ref, new in _suspects(git_dir):
         lock = git_dir / f"{ref}.lock"
-        if _is_ours(lock, new):
+        try:
+            held, age = lock.read_bytes().strip(), time.time() - lock.stat().st_mtime
+        except OSError:
+            continue
+        if (age > _EMPTY_LOCK_AGE) if not held else (new is not None and held == new.encode()):
             lock.unlink(missing_ok=True)
-    (git_dir / NOTE).write_text("", encoding="utf-8")
+        elif not held:
+            young.append((ref, new))
+    if young or _has_note(git_dir):
+        _write(git_dir, young)
 
 
-def _entries(text: str) -> list[tuple[str, str | None]]:
+def _has_note(git_dir: Path) -> bool:
     try:
-        noted_refs = [(str(ref), new) for ref, new in json.loads(text)]
-    except (ValueError, TypeError):
-        return []  # the writer died while writing its note, hence before it took any lock
-    return [*noted_refs, ("HEAD", None), ("packed-refs", None)]
-
-
-def _is_ours(lock: Path, new: str | None) -> bool:
-    try:
-        held = lock.read_bytes().strip()
-        age = time.time() - lock.stat().st_mtime
-    except OSError:
+        return (git_dir / NOTE).stat().st_size > 0
+    except FileNotFoundError:
         return False
-    if not held:
-        return age > _EMPTY_LOCK_AGE
-    return new is not None and held == new.encode()
+
+
+def _suspects(git_dir: Path) -> list[tuple[str, str | None]]:
+    """The refs, with their new SHAs, whose locks a dead writer may have left."""
+    found = _read(git_dir)
+    return list(dict.fromkeys([*found, ("HEAD", None), ("packed-refs", None)])) if found else []
+
+
+def _read(git_dir: Path) -> list[tuple[str, str | None]]:
+    try:
+        return [(str(ref), new) for ref, new in json.loads((git_dir / NOTE).read_text(encoding="utf-8"))]
+    except (FileNotFoundError, ValueError, TypeError):
+        return []  # no note, or its writer died while writing it, hence before it took any lock
+
+
+def _write(git_dir: Path, entries: Sequence[tuple[str, str | None]]) -> None:
+    (git_dir / NOTE).write_text(json.dumps(entries) if entries else "", encoding="utf-8")
