@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-NAMES = ("startup", "claim", "task", "readiness")
+NAMES = ("startup", "claim", "task", "readiness", "pool")
 
 
 def main(argv: Sequence[str]) -> int:

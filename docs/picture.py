@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-FIRST = 26  # lines from the beginning
+FIRST = 48  # lines from the beginning
 WIDTH = 124
 
 

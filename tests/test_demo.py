@@ -37,11 +37,13 @@ def test_every_task_ends_as_its_story_says(temporary):
     assert done.returncode == 0, done.stdout + done.stderr
     (folder,) = temporary.iterdir()
     for words in (
+        "$ refinery -p demo swarm --merge\n",
+        "swarm      starting 3 workers (3 scripted); ",
         "claimed receipt (attempt 1): Print a receipt",
         "agent: writing till/receipt.py and its test (in receipt-1-",
         "receipt: published (pull ",
         "merged into main as ",
-        "(tidy): refused",
+        "(tidy) is refused: line 11 of till/basket.py was removed",
         ".github/workflows/test.yml is protected by",
         "vouchers: agent-failed",
         "claimed vouchers (attempt 2)",
@@ -50,6 +52,9 @@ def test_every_task_ends_as_its_story_says(temporary):
         f"refinery --home {folder}/home status",
     ):
         assert words in done.stdout
+    speakers = set(re.findall(r"^ *\d+\.\ds  (\S+(?: \d)?)  ", done.stdout, re.MULTILINE))
+    assert speakers == {"init", "swarm", "worker 1", "worker 2", "worker 3", "merger"}
+    assert " published, " not in done.stdout  # the swarm's own closing table is left to the demo's
     repository = folder / "till.git"
     tasks = re.findall(r"^Refinery-Task: (.+)$", git(repository, "log", "--format=%B", "main"), re.MULTILINE)
     assert sorted(tasks) == sorted(scene.id for scene in SCENES if scene.end.status is Status.DONE)

@@ -1,4 +1,4 @@
-"""`refinery demo`: the whole thing on a temporary project, offline."""
+"""`refinery demo`: a swarm on a temporary project, offline."""
 
 import re
 import time
@@ -23,7 +23,7 @@ _COLOURS: Final = {
     **dict.fromkeys(_BAD, "red"),
 }
 _WORD: Final = re.compile(rf"(?<![\w-])({'|'.join(_COLOURS)})(?![\w-])")
-_AGENT: Final = re.compile(r"^\[[^\]]*-Worker-\d+\] ")
+_NEWS: Final = ("claimed ", "waiting: ", "ended: ")  # what a worker says itself begins so, or with its task
 _NAMES: Final = ("cyan", "bright_blue", "bright_cyan", "blue")
 _WIDEST: Final = 120
 
@@ -36,13 +36,13 @@ _WIDEST: Final = 120
 @json_option
 @common_options
 def command(settings: Settings, /, keep: bool, workers: int) -> int:
-    """Let a scripted agent work on a small package, offline, and merge what may be merged.
+    """Let a swarm with a scripted agent work on a small package, offline, and merge what may be merged.
 
     Thirteen tasks with a story each: some land, some wait for a person, some fail. The exit code is 0 only if every
     task ended as its story says.
     """
     from refinery.cli.output import print_json
-    from refinery.demo.play import Play, demo_folder
+    from refinery.demo.play import demo_folder, play
     from refinery.process import StopFlag
 
     stop = StopFlag()
@@ -50,7 +50,7 @@ def command(settings: Settings, /, keep: bool, workers: int) -> int:
     try:
         with stop.on_signals(), demo_folder(keep) as stage:
             teller.begin(stage, workers, keep=keep)
-            played = Play(stage, workers, stop, teller.line, teller.round).play()
+            played = play(stage, workers, stop, teller.line)
     finally:
         stop.close()
     if settings.json:
@@ -65,9 +65,12 @@ class _Teller:
 
     def __init__(self, settings: Settings) -> None:
         from refinery.cli.output import shown
+        from refinery.demo.story import SCENES
 
         self.settings = settings
         self.shown = shown
+        starts = [*_NEWS, *(re.escape(scene.id) + ":" for scene in SCENES)]
+        self._news = re.compile("|".join(starts))
         self.started = time.monotonic()
 
     def say(self, text: str = "") -> None:
@@ -88,36 +91,27 @@ class _Teller:
         )
         self.say(f"  in {stage.folder} ({kept})")
 
-    def round(self, number: int) -> None:
-        """A heading."""
-        self.say()
-        self.say(click.style(f"round {number}", bold=True))
-
     def line(self, name: str, text: str) -> None:
-        """One line of a worker or the merger, with the time since the start."""
-        at = click.style(f"{time.monotonic() - self.started:5.1f}s", dim=True)
-        colour = "magenta" if name == "merger" else _NAMES[int(name[-1]) % 4] if name[-1].isdigit() else None
-        who = click.style(f"{name:9}", fg=colour)
-        clean = self.shown(text)
-        if name.startswith("worker") and clean.startswith(
-            ("nothing-ready", "  ")
-        ):  # the table says it better
+        """One line of the swarm, with the time since the start; or what starts it."""
+        if name == "$":
+            self.say()
+            self.say(click.style(f"$ {text}", bold=True))
             return
-        if _AGENT.match(clean):
-            said = _AGENT.sub("", clean)
-            if said.startswith("--- "):  # where the transcript notes a command line or an exit code
-                return
-            words = click.style(f"  agent: {said}", dim=True)
-        elif clean.startswith("    →"):
-            words = click.style(clean, dim=True)
-        else:
+        at = click.style(f"{time.monotonic() - self.started:5.1f}s", dim=True)
+        is_worker = name.startswith("worker")
+        colour = "magenta" if name == "merger" else _NAMES[int(name[-1]) % 4] if is_worker else None
+        who = click.style(f"{name:10}", fg=colour)
+        clean = self.shown(text)
+        if not is_worker or self._news.match(clean):
             words = _WORD.sub(lambda found: click.style(found[0], fg=_COLOURS[found[0]]), clean, count=1)
+        elif clean.startswith("--- "):  # where the transcript notes a command line or an exit code
+            return
+        else:
+            words = click.style(f"  agent: {clean}", dim=True)
         self.say(f"{at}  {who} {words}".rstrip())
 
     def end(self, played: "Played", stage: "Stage", *, keep: bool) -> None:
         """The table of ends, what landed, and where to look next."""
-        from refinery.core.text import plural
-
         self.say()
         self._table(played)
         self.say()
@@ -135,7 +129,7 @@ class _Teller:
                 fg="red" if wrong else "green",
                 bold=True,
             )
-            + f" ({played.seconds:.1f} s, {plural(played.rounds, 'round')})"
+            + f" ({played.seconds:.1f} s)"
         )
         self.say()
         for what, how in next_steps(stage, keep=keep):
@@ -195,7 +189,6 @@ def _as_json(played: "Played", stage: "Stage", *, keep: bool) -> dict[str, objec
     return {
         "ok": not played.wrong,
         "seconds": round(played.seconds, 3),
-        "rounds": played.rounds,
         "folder": stage.folder if keep else None,
         "tasks": list(played.outlook.tasks),
         "wrong": list(played.wrong),

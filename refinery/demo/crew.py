@@ -1,129 +1,101 @@
-"""The demo's child processes: workers and a merger, the verbs that a person types, and their lines as they come."""
+"""The demo's child processes: the verbs that a person types, one after the other, and their lines as they come."""
 
 import os
 import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
 from refinery.errors import StoppedError
 from refinery.process import Stop, StopFlag
 
-OnLine = Callable[[str, str], None]
-_GRACE: Final = 10.0  # seconds for a stopped child to keep its work and release its claim
-_LONGEST: Final = 0.2  # seconds of one wait
-
-
-@dataclass(slots=True)
-class Member:
-    """One child. `lines` is what it printed on standard output; its standard error went to `on_line` at once."""
-
-    name: str
-    process: subprocess.Popen[bytes]
-    lines: list[str] = field(default_factory=list)
-    open_pipes: int = 2
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it ended and everything that it printed was read."""
-        return self.open_pipes == 0 and self.process.poll() is not None
+OnLine = Callable[[str], None]
+_GRACE: Final = 20.0  # seconds for a stopped child to end its own children and keep their work
+_PIECE: Final = 1 << 16
 
 
 class Crew:
-    """Starts children in sessions of their own, so that Ctrl+C reaches only the demo, which then stops them."""
+    """Runs verbs on a home. Each has a session of its own, so that Ctrl+C reaches only the demo, which then stops it.
+
+    `on_line` gets every line of both its outputs.
+    """
 
     def __init__(self, home: Path, stop: StopFlag, on_line: OnLine) -> None:
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(stop, selectors.EVENT_READ, None)
-        self._stop, self._on_line = stop, on_line
-        self._command = [sys.executable, "-m", "refinery", "--no-color", "--home", str(home), "-p", "demo"]
-        self._members: list[Member] = []
+        self._home, self._stop, self._on_line = home, stop, on_line
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("REFINERY_", "GIT_"))
         }
         self._environment = {**kept, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
-        self._folder = home.parent
 
-    def start(self, name: str, *args: str, shows_output: bool = True) -> Member:
-        """Start a verb. With `shows_output` its standard output is shown as well as its standard error."""
-        process = subprocess.Popen(
-            [*self._command, *args],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self._folder,
-            env=self._environment,
-            start_new_session=True,
-        )
-        member = Member(name, process)
-        self._members.append(member)
-        for pipe, is_shown in ((process.stdout, shows_output), (process.stderr, True)):
-            if pipe is not None:
-                os.set_blocking(pipe.fileno(), False)
-                self._selector.register(pipe, selectors.EVENT_READ, _Reader(member, pipe, is_shown))
-        return member
-
-    def step(self) -> None:
-        """Wait a little for lines, and pass them on.
+    def run(self, *args: str) -> int:
+        """Run a verb to its end; its exit code.
 
         Raises:
             StoppedError: somebody asked the demo to stop.
         """
-        for key, _ in self._selector.select(_LONGEST):
-            if isinstance(key.data, _Reader):
-                self._read(key.data)
-        if self._stop.state is not Stop.NONE:
-            raise StoppedError("the demo was stopped")
+        command = [sys.executable, "-m", "refinery", "--no-color", "--home", str(self._home), "-p", "demo"]
+        process = subprocess.Popen(
+            [*command, *args],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self._home.parent,
+            env=self._environment,
+            start_new_session=True,
+        )
+        with _ending(process), selectors.DefaultSelector() as selector:
+            selector.register(self._stop, selectors.EVENT_READ)
+            for pipe in filter(None, (process.stdout, process.stderr)):
+                selector.register(pipe, selectors.EVENT_READ, _Reader(pipe))
+            self._follow(selector)
+            return process.wait()
 
-    def finish(self, members: Sequence[Member]) -> None:
-        """Wait for these to end."""
-        while not all(member.is_over for member in members):
-            self.step()
+    def _follow(self, selector: selectors.BaseSelector) -> None:
+        """Pass lines on until both pipes have ended."""
+        while len(selector.get_map()) > 1:
+            for key, _ in selector.select():
+                if not isinstance(key.data, _Reader):
+                    continue
+                lines, is_end = key.data.read()
+                for line in lines:
+                    self._on_line(line)
+                if is_end:
+                    selector.unregister(key.fileobj)
+            if self._stop.state is not Stop.NONE:
+                raise StoppedError("the demo was stopped")
 
-    def _read(self, reader: "_Reader") -> None:
-        lines, is_end = reader.read()
-        for line in lines:
-            if reader.is_shown:
-                self._on_line(reader.member.name, line)
-            else:
-                reader.member.lines.append(line)
-        if is_end:
-            self._selector.unregister(reader.pipe)
-            reader.pipe.close()
-            reader.member.open_pipes -= 1
 
-    def close(self) -> None:
-        """End whatever still runs: drain and force at once, then kill; their agents end with them."""
-        left = [member.process for member in self._members if member.process.poll() is None]
-        for process in left:
-            process.send_signal(signal.SIGTERM)
-            process.send_signal(signal.SIGINT)
-        for process in left:
-            try:
-                process.wait(_GRACE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        for key in list(self._selector.get_map().values()):
-            if isinstance(key.data, _Reader):
-                key.data.pipe.close()
-        self._selector.close()
+@contextmanager
+def _ending(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """End what still runs: drain and force at once, then kill; a swarm's workers and agents end with it."""
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            process.send_signal(number)  # to nobody, if it has ended and was waited for
+        try:
+            process.communicate(timeout=_GRACE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for pipe in filter(None, (process.stdout, process.stderr)):
+            pipe.close()
 
 
 class _Reader:
     """Lines out of a pipe that comes in pieces."""
 
-    def __init__(self, member: Member, pipe: IO[bytes], is_shown: bool) -> None:
-        self.member, self.pipe, self.is_shown = member, pipe, is_shown
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
         self._rest = b""
 
     def read(self) -> tuple[list[str], bool]:
         """The lines that are complete now, and whether the pipe has ended."""
-        raw = os.read(self.pipe.fileno(), 1 << 16)
+        raw = os.read(self._pipe.fileno(), _PIECE)
         *whole, self._rest = (self._rest + raw).split(b"\n")
         if not raw and self._rest:
             whole.append(self._rest)

@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from refinery.core.blockers import Blocker
 from refinery.core.model import PullState, Task
-from refinery.core.verdict import Decision
 from refinery.demo.story import SCENES, Scene
 from refinery.judging import Judge, Judged
 from refinery.project import Project, View, view
@@ -47,11 +45,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Everything at one instant: tasks, the titles that landed (oldest first), and whether anything can still move."""
+    """Everything at one instant: tasks, and the titles that landed, oldest first."""
 
     tasks: tuple[Ended, ...]
     landed: tuple[str, ...]
-    moves: bool
 
 
 def look(project: Project) -> Outlook:
@@ -63,15 +60,9 @@ def look(project: Project) -> Outlook:
         for _, pull in sorted(seen.state.pulls.items())
         if pull.state is PullState.OPEN
     }
-    waiting = (
-        all(each.code is Blocker.BACKING_OFF for each in found.reasons)
-        for found in queue(project, seen, "bot").plan.readiness.values()
-    )
-    may_move = (each.verdict.decision is not Decision.REFUSE for each in judged.values())
     return Outlook(
         tasks=tuple(_ended(scene, project, seen, judged) for scene in SCENES),
         landed=tuple(_landed(project, seen)),
-        moves=any(waiting) or any(may_move),
     )
 
 

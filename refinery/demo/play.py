@@ -1,4 +1,4 @@
-"""The demo from beginning to end: rounds of work and merging until nothing moves, then how every task ended."""
+"""The demo from beginning to end: one swarm on the stage until nothing is left to do, then how every task ended."""
 
 import re
 import shutil
@@ -6,19 +6,25 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from refinery.demo.crew import Crew, Member
+from refinery.core.outcomes import Outcome, exit_code
+from refinery.demo.crew import Crew
 from refinery.demo.ends import Outlook, look
 from refinery.demo.stage import Stage, build
 from refinery.errors import RefineryError
 from refinery.process import StopFlag
 
-_MOST_ROUNDS: Final = 8
-_UNEXPECTED: Final = frozenset({1, 2, 20})  # exit codes that no worker and no merger of the story has
-_REPORTED: Final = re.compile(r"pull \d+ \(.*\): (refused|waits)$")
+_SWARM: Final = (
+    "swarm",
+    "--merge",
+)  # what a person would type; the rest suits any machine, and a quick Ctrl+C
+_ANY_MACHINE: Final = ("--max-load", "0", "--min-memory", "32MiB", "--min-disk", "32MiB")
+_STOPS_SOON: Final = ("--drain-timeout", "2s")
+_EXPECTED: Final = frozenset({0, exit_code(Outcome.AGENT_FAILED)})
+_SAID: Final = re.compile(r"\[(?:(?P<worker>[^\]]*-Worker)|(?P<other>\w+))(?:-(?P<pid>\d+))?\] (?P<text>.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,6 @@ class Played:
     """The end of the demo. `seconds` is wall time."""
 
     outlook: Outlook
-    rounds: int
     seconds: float
 
     @property
@@ -46,83 +51,54 @@ def demo_folder(keep: bool) -> Iterator[Stage]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-class Play:
-    """One demo. `on_line` gets each line with the name of who said it, `on_round` the number of each round."""
+@dataclass(slots=True)
+class Voices:
+    """Who says a line of the swarm: `worker 1` and so on in the order of their first words, `merger`, `swarm`.
 
-    def __init__(
-        self,
-        stage: Stage,
-        workers: int,
-        stop: StopFlag,
-        on_line: Callable[[str, str], None],
-        on_round: Callable[[int], None],
-    ) -> None:
-        self.stage, self.workers = stage, workers
-        self._on_line, self._on_round = on_line, on_round
-        self._stop = stop
-        self._told: set[tuple[str, ...]] = set()
+    After the first of them, only lines with a name count: the swarm's closing table says less than the demo's.
+    """
 
-    def play(self) -> Played:
-        """Build the stage and play until nothing moves.
+    workers: dict[str, str] = field(default_factory=dict)
+    has_begun: bool = False
 
-        Raises:
-            StoppedError: somebody asked to stop.
-            RefineryError: a worker or merger failed in a way that is not part of the story.
-        """
-        started = time.monotonic()
-        build(self.stage)
-        crew = Crew(self.stage.home, self._stop, self._on_line)
-        try:
-            crew.finish([crew.start("init", "init")])
-            rounds, outlook = self._rounds(crew)
-        finally:
-            crew.close()
-        return Played(outlook, rounds, time.monotonic() - started)
-
-    def _rounds(self, crew: Crew) -> tuple[int, Outlook]:
-        project = self.stage.project()
-        for number in range(1, _MOST_ROUNDS + 1):
-            self._on_round(number)
-            self._round(crew)
-            outlook = look(project)
-            if not outlook.moves:
-                return number, outlook
-        return _MOST_ROUNDS, outlook
-
-    def _round(self, crew: Crew) -> None:
-        """All workers, and the merger beside them again and again, once more when they have ended."""
-        workers = [
-            crew.start(f"worker {number}", "run", "--loop", "--caller", f"worker-{number}")
-            for number in range(1, self.workers + 1)
-        ]
-        is_last = False
-        while not is_last:
-            is_last = all(worker.is_over for worker in workers)
-            merger = crew.start("merger", "merge", shows_output=False)
-            crew.finish([merger])
-            self._tell(merger)
-            _expect(merger)
-        for worker in workers:
-            _expect(worker)
-
-    def _tell(self, merger: Member) -> None:
-        """What is refused or waits, with the reasons, where that is news."""
-        block: list[str] = []
-        for line in [*merger.lines, ""]:
-            if line.startswith(" "):
-                block.append(line)
-                continue
-            if block and _REPORTED.match(block[0]) and tuple(block) not in self._told:
-                self._told.add(tuple(block))
-                for each in block:
-                    self._on_line(merger.name, each)
-            block = [line]
+    def heard(self, line: str) -> tuple[str, str] | None:
+        """The name and the words; None for a line of nobody's."""
+        found = _SAID.fullmatch(line)
+        if found is None:
+            return None if self.has_begun else ("swarm", line)
+        self.has_begun = True
+        if not found["worker"]:
+            return found["other"].lower(), found["text"]
+        return self.workers.setdefault(found["pid"], f"worker {len(self.workers) + 1}"), found["text"]
 
 
-def _expect(member: Member) -> None:
-    code = member.process.returncode
-    if code in _UNEXPECTED or code < 0:
+def play(stage: Stage, workers: int, stop: StopFlag, on_line: Callable[[str, str], None]) -> Played:
+    """Build the stage, and have a swarm of so many workers play on it.
+
+    `on_line` gets each line, and who said it; `$` says what would be typed.
+
+    Raises:
+        StoppedError: somebody asked to stop.
+        RefineryError: the swarm ended in a way that is not part of the story.
+    """
+    started = time.monotonic()
+    build(stage, workers)
+    on_line("$", "refinery -p demo init")
+    _expect("init", Crew(stage.home, stop, lambda line: on_line("init", line)).run("init"))
+    voices = Voices()
+
+    def pass_on(line: str) -> None:
+        if (heard := voices.heard(line)) is not None:
+            on_line(*heard)
+
+    on_line("$", f"refinery -p demo {' '.join(_SWARM)}")
+    _expect("swarm", Crew(stage.home, stop, pass_on).run(*_SWARM, *_ANY_MACHINE, *_STOPS_SOON))
+    return Played(look(stage.project()), time.monotonic() - started)
+
+
+def _expect(verb: str, code: int) -> None:
+    if code not in _EXPECTED:
         raise RefineryError(
-            f"the {member.name} of the demo ended with {code}",
+            f"the {verb} of the demo ended with {code}",
             remedy="its lines above say why; with --keep everything stays to be looked at",
         )

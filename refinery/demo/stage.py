@@ -27,6 +27,7 @@ checks:
 policy:
   tier: additions
 limits:
+  workers: {workers}
   attempts: 2
   repairs: 1
   backoff: 500ms
@@ -59,13 +60,15 @@ class Stage:
         return open_projects(Home.open(self.home, create=False), [SLUG])[0]
 
 
-def build(stage: Stage) -> None:
+def build(stage: Stage, workers: int) -> None:
     """Make everything that the verbs need: the repository with its first commit, tasks, agent and home.
+
+    A swarm on it has so many `workers`, unless it is told otherwise.
 
     Raises:
         RefineryError: git could not make the repository.
     """
-    _make_repository(stage)
+    _make_repository(stage, workers)
     source = FileTasks(stage.tasks)
     stage.tasks.mkdir()
     for scene in SCENES:
@@ -96,11 +99,12 @@ def _task(scene: Scene) -> Task:
     )
 
 
-def _make_repository(stage: Stage) -> None:
+def _make_repository(stage: Stage, workers: int) -> None:
     """A person's checkout, committed and cloned bare, as anybody's project begins."""
     work = stage.folder / "first"
     checks = json.dumps([sys.executable, "-m", "unittest", "discover", "-q", "-s", "tests", "-t", "."])
-    for name, text in {**FILES, "refinery.yml": _REFINERY_YML.format(tests=checks)}.items():
+    config = _REFINERY_YML.format(tests=checks, workers=workers)
+    for name, text in {**FILES, "refinery.yml": config}.items():
         path = work / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
