@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 
-demo: $(STAMP) ## Run the main job on a temporary project, offline
+demo: $(STAMP) ## Run a swarm on a temporary project, offline
 	$(BIN)/refinery demo
 
 test: $(STAMP) ## Run the test suite

@@ -15,7 +15,7 @@ from refinery.core.text import format_duration, format_size
 
 FOLDER = Path(__file__).parent
 _NOTE = "Made by `docs/generate.py`; a test fails when it is not current.\n"
-_COMMON = {"home", "projects", "verbose", "no_color", "version", "help"}
+_COMMON = {"home", "projects", "verbose", "no_color", "trace_api", "version", "help"}
 _COMMANDS = "a command, or a list of them"
 _TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
 
@@ -77,7 +77,7 @@ def _rows(command: click.Command, *, common: bool) -> Iterator[str]:
     yield "|---|---|"
     found = 0
     for param in command.params:
-        if isinstance(param, click.Option) and (param.name in _COMMON) is common:
+        if isinstance(param, click.Option) and not param.hidden and (param.name in _COMMON) is common:
             found += 1
             names = ", ".join(param.opts)
             value = "" if param.is_flag or param.count else f" {_metavar(param)}"

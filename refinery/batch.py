@@ -19,16 +19,18 @@ from refinery.predictions import Predictions
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One pull of a batch: its commit on top of the step before, with the predicted tree of them together."""
+    """One pull of a batch: its commit on top of `parent`, the step before, with the predicted tree of them together."""
 
     judged: Judged
+    parent: str
     commit: str
     tree: str
     result: Classification
 
     def verdict(self, tested: str, checks: Sequence[Check], policy: Policy, now: float) -> Verdict:
-        """The verdict on the pull as part of the batch whose whole tree is `tested`."""
-        found = tuple(replace(check, subject=tested) for check in checks if check.subject == tested)
+        """The verdict on the pull as part of the batch whose whole tree is `tested`; its head's checks count too."""
+        mine = [check for check in self.judged.snapshot.checks if check.subject == self.judged.pull.head]
+        found = (*mine, *(check for check in checks if check.subject == tested))
         snapshot = replace(self.judged.snapshot, tree=tested, result=self.result, checks=found)
         return judge(snapshot, policy, now)
 
@@ -56,8 +58,9 @@ def stack(
             continue
         if tree_reasons([result], policy):
             continue
-        parent = commit_of(each, predicted.tree, parent)
-        steps.append(Step(each, parent, predicted.tree, result))
+        commit = commit_of(each, predicted.tree, parent)
+        steps.append(Step(each, parent, commit, predicted.tree, result))
+        parent = commit
     return steps
 
 

@@ -36,6 +36,10 @@ class TaskFileError(UsageError):
     """A task cannot be read or written; it was left as it is."""
 
 
+class BusyError(RefineryError):
+    """Another process holds a lock of the home folder; nothing was changed."""
+
+
 class GitError(RefineryError):
     """A git command failed in a way that no caller expected."""
 
@@ -49,6 +53,14 @@ class ForgeUnavailableError(RefineryError):
     """The forge did not answer, or not in a way that can be trusted. Neither "lost" nor "won" nor "no work" (F6)."""
 
     outcome = Outcome.FORGE_UNAVAILABLE
+
+
+class RateLimitedError(ForgeUnavailableError):
+    """The forge asks for a pause until `until` (seconds since the epoch, its clock): nobody's failure (F37)."""
+
+    def __init__(self, message: str, *, until: float, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.until = until
 
 
 class RefMovedError(RefineryError):
@@ -78,6 +90,18 @@ class InTheWayError(RefineryError):
     """Local changes in a checkout of the base would be overwritten; the landing waits for their owner."""
 
     outcome = Outcome.WAITING
+
+
+class LandingRefusedError(RefineryError):
+    """The forge does not merge pull `number`, in its own words `why`; nothing landed of it, or of what follows it."""
+
+    outcome = Outcome.WAITING
+
+    def __init__(self, number: int, why: str, *, is_queued: bool = False) -> None:
+        super().__init__(f"the forge did not merge pull {number}: {why}")
+        self.number = number
+        self.why = why
+        self.is_queued = is_queued
 
 
 class FrozenError(RefineryError):

@@ -1,7 +1,8 @@
 """The one seam to git: a scrubbed environment, fixed configuration, explicit git directories.
 
 Nothing here reads a config, hook or attribute file outside the named git directory, except `user_config` calls, which
-network commands to a plain git URL make for the person's own credentials and proxies.
+network commands to a plain git URL make for the person's own credentials and proxies. Commands to a forge whose
+credentials are ours get them through a pipe (`git_credentials`).
 """
 
 import hashlib
@@ -12,7 +13,7 @@ import subprocess
 import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 from git import Git as GitCommand
 
 from refinery.errors import GitError, UsageError
+from refinery.git_credentials import GitCredentials, without_secrets
 
 ZERO: Final = "0" * 40
 EMPTY_TREE: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -98,7 +100,8 @@ class Git:
     """Git on one explicit git directory, with an optional work tree and index file.
 
     `extra` are further `-c` values; `user_config` lets the person's global configuration in (network only); a lock
-    held through one of `pass_fds` stays held until the command itself is dead, even when we die first.
+    held through one of `pass_fds` stays held until the command itself is dead, even when we die first; `credentials`
+    are offered to this command alone.
     """
 
     git_dir: Path
@@ -109,6 +112,7 @@ class Git:
     durable: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
     pass_fds: tuple[int, ...] = ()
+    credentials: GitCredentials | None = None
 
     def run(self, *args: str, stdin: bytes | None = None, timeout: float | None = None) -> bytes:
         """Standard output of a command that must succeed.
@@ -147,22 +151,17 @@ class Git:
         return Completed(process.returncode, out or b"", (err or b"").decode("utf-8", "replace"))
 
     def _start(self, args: Sequence[str], has_input: bool) -> "subprocess.Popen[bytes]":
-        started = GitCommand(str(self.work_tree or self.git_dir)).execute(
-            self.argv(*args),
-            istream=subprocess.PIPE if has_input else subprocess.DEVNULL,
-            as_process=True,
-            env=self.environment(),
-            # A session has no terminal to ask on, but Linux schedules each as a group: on a busy machine that makes
-            # a short command wait for milliseconds. Only what may ask for credentials needs one.
-            start_new_session=self.user_config,
-            process_group=None if self.user_config else 0,
-            pass_fds=self.pass_fds,
-        )
-        process: subprocess.Popen[bytes] | None = started.proc
-        started.proc = None  # ours to end: GitPython's destructor would terminate it
-        if process is None:
-            raise GitError(f"git {args[0]} could not be started")
-        return process
+        if self.credentials is None:
+            return _launch(self, args, has_input)
+        with self.credentials.offered() as descriptor:
+            armed = replace(
+                self,
+                extra=(*self.extra, *self.credentials.settings(descriptor)),
+                env={**self.env, **self.credentials.environment()},
+                pass_fds=(*self.pass_fds, descriptor),
+                user_config=False,
+            )
+            return _launch(armed, args, has_input)
 
     def argv(self, *args: str) -> list[str]:
         """The whole command line."""
@@ -172,13 +171,32 @@ class Git:
     def environment(self) -> dict[str, str]:
         """What this command's environment has beyond ours."""
         env = {**_FIXED, "GIT_DIR": str(self.git_dir), **self.env}
-        if not self.user_config:
-            env["GIT_CONFIG_GLOBAL"] = os.devnull
+        if not self.user_config:  # a person's own helper may need them
+            env |= {"GIT_CONFIG_GLOBAL": os.devnull, **without_secrets(os.environ)}
         if self.work_tree is not None:
             env["GIT_WORK_TREE"] = str(self.work_tree)
         if self.index is not None:
             env["GIT_INDEX_FILE"] = str(self.index)
         return env
+
+
+def _launch(git: Git, args: Sequence[str], has_input: bool) -> "subprocess.Popen[bytes]":
+    started = GitCommand(str(git.work_tree or git.git_dir)).execute(
+        git.argv(*args),
+        istream=subprocess.PIPE if has_input else subprocess.DEVNULL,
+        as_process=True,
+        env=git.environment(),
+        # A session has no terminal to ask on, but Linux schedules each as a group: on a busy machine that makes
+        # a short command wait for milliseconds. Only what may ask for credentials needs one.
+        start_new_session=git.user_config,
+        process_group=None if git.user_config else 0,
+        pass_fds=git.pass_fds,
+    )
+    process: subprocess.Popen[bytes] | None = started.proc
+    started.proc = None  # ours to end: GitPython's destructor would terminate it
+    if process is None:
+        raise GitError(f"git {args[0]} could not be started")
+    return process
 
 
 def _kill_group(process: "subprocess.Popen[bytes]") -> None:

@@ -48,6 +48,7 @@ class Judge:
             head=state.heads.get(pull.branch, ""),
             default_base=self.project.base,
             freeze=state.freezes.get(key_for(pull.base)),
+            required=state.required.get(pull.base, ()),
             dependencies=dependencies(seen.tasks.tasks.get(pull.task), seen.tasks, state),
             unknown=() if pull.task in seen.tasks.tasks else (f"the task {pull.task}",),
         )
@@ -76,7 +77,7 @@ class Judge:
             conflicts=prediction.conflicts,
             tree=prediction.tree if clean else "",
             result=known.step(base, prediction.tree) if clean else None,
-            checks=state.checks.get(prediction.tree, ()) if clean else (),
+            checks=(*state.checks.get(pull.head, ()), *(state.checks.get(prediction.tree, ()) if clean else ())),
         )
 
 

@@ -15,14 +15,16 @@ from refinery import lease as leases
 from refinery.batch import Step, did_run, green_prefix, stack
 from refinery.checks import CheckRun, run_checks
 from refinery.core.lease import Lease
-from refinery.core.model import Check, Freeze, Role, Status
+from refinery.core.model import Check, Conclusion, Freeze, Role, Status
 from refinery.core.outcomes import Outcome
 from refinery.core.reasons import CHECKS_APP, Code, Reason, reason
-from refinery.core.verdict import POLL, Decision, Verdict, policy_digest
+from refinery.core.verdict import POLL, Decision, Verdict, policy_digest, tree_reasons
 from refinery.errors import (
     ClaimLostError,
     FrozenError,
+    GitError,
     InTheWayError,
+    LandingRefusedError,
     LeaseLostError,
     RefineryError,
     RefMovedError,
@@ -33,7 +35,7 @@ from refinery.ports import Landed, LandingItem, LandingPlan
 from refinery.process import Stop, StopFlag
 from refinery.project import Project, View, view
 
-LEASE: Final = 900.0  # seconds of the landing claim and of a task's claim while it lands
+LEASE: Final = 900.0  # seconds of the landing claim, and of a task's claim while it lands, at the most
 _BATCH: Final = 32  # pulls that are checked as one tree
 _TRIES: Final = 5  # times that a pull is judged again because something moved meanwhile
 
@@ -66,7 +68,8 @@ class Line:
         self.forge = project.forge
         self.judge = judge
         self.options = options
-        self.keeper = leases.Keeper(self.forge, landing, LEASE)
+        self._seconds = landing.claim.expires_at - landing.claim.acquired_at
+        self.keeper = leases.Keeper(self.forge, landing, self._seconds)
         self._results: dict[str, tuple[Check, ...]] = {}
         self._at_once = _BATCH
 
@@ -135,17 +138,29 @@ class Line:
         def commit_of(judged: Judged, tree: str, parent: str) -> str:
             return self._commit(judged, tree, parent, seen)
 
-        steps = stack(self.project.predictions, ready[0].base, ready[: self._at_once], policy, commit_of)
+        at_once = self._at_once if self.forge.lands_together or not seen.config.checks else 1
+        steps = stack(self.project.predictions, ready[0].base, ready[:at_once], policy, commit_of)
         green = steps[: green_prefix(steps, lambda step: self._passes(step, seen))]
-        if not green or self._is_stopping():
-            return
-        try:
-            self._land(green)
-        except (RefMovedError, ClaimLostError, InTheWayError) as error:
-            self.options.echo(f"{error.message}; what was about to land is judged again")
-            return
-        for step in green:
-            yield replace(step.judged, verdict=Verdict(Decision.MERGE)), step.commit
+        for group in [green] if self.forge.lands_together else [[step] for step in green]:
+            if not group or self._is_stopping():
+                return
+            try:
+                commit = self._land(group, seen)
+            except (RefMovedError, ClaimLostError, InTheWayError) as error:
+                self.options.echo(f"{error.message}; what was about to land is judged again")
+                return
+            except LandingRefusedError as error:
+                yield self._refused(group[0].judged, error), ""
+                return
+            for step in group:
+                yield replace(step.judged, verdict=Verdict(Decision.MERGE)), commit or step.commit
+
+    def _refused(self, judged: Judged, error: LandingRefusedError) -> Judged:
+        """The pull with the forge's own words against landing it."""
+        if error.is_queued:
+            return self._waits(judged, reason(Code.QUEUED))
+        refused = (reason(Code.FORGE_REFUSES, why=error.why),)
+        return replace(judged, verdict=Verdict(Decision.REFUSE, refused))
 
     def _passes(self, step: Step, seen: View) -> bool:
         """Whether the checks pass on a step's tree; they run only where nobody knows yet (F24)."""
@@ -165,7 +180,7 @@ class Line:
         what = CheckRun(
             commit=step.commit,
             tree=step.tree,
-            tick=lambda: self.keeper.tick(self.forge.now()),
+            tick=self._tick,
             stop=self.options.stop,
         )
         results = run_checks(self.project, seen.config, what)
@@ -173,6 +188,9 @@ class Line:
             self.forge.set_checks(self.keeper.ensure(self.forge.now()), step.tree, results)
             self._results[step.tree] = results
         return results
+
+    def _tick(self) -> None:
+        self.keeper.tick(self.forge.now())
 
     def _commit(self, judged: Judged, tree: str, parent: str, seen: View) -> str:
         """The commit that would land: squashed, or a merge where the policy says so."""
@@ -199,13 +217,16 @@ class Line:
         name, _, email = shown.partition("\0")
         return Signature(name, email, 0)
 
-    def _land(self, steps: Sequence[Step]) -> None:
-        """Take the tasks' claims, move everything at once, read back, then mirrors and releases."""
+    def _land(self, steps: Sequence[Step], seen: View) -> str:
+        """Take the tasks' claims, move everything at once, read back, then mirrors and releases.
+
+        Returns the landed commit where the forge made one of its own.
+        """
         held = self._acquire([step.judged for step in steps])
         last = steps[-1]
         plan = LandingPlan(
             base=last.judged.pull.base,
-            old=steps[0].judged.base,
+            old=steps[0].parent,
             commit=last.commit,
             tree=last.tree,
             items=tuple(
@@ -216,15 +237,17 @@ class Line:
         )
         try:
             landed = self._move(plan)
-        except (RefMovedError, InTheWayError):
+        except (RefMovedError, InTheWayError, LandingRefusedError):
             self._give_back(held)
             raise
-        self._verify(plan, landed)
+        self._verify(plan, landed, seen)
+        made = "" if landed.tip == plan.commit or self.forge.lands_together else landed.tip
         for step, lease in zip(steps, landed.leases, strict=True):
             self._finish(step.judged.pull.task, lease)
             self.options.echo(
-                f"pull {step.judged.pull.number}: merged into {plan.base} as {step.commit[:12]}"
+                f"pull {step.judged.pull.number}: merged into {plan.base} as {(made or step.commit)[:12]}"
             )
+        return made
 
     def _acquire(self, judged: Sequence[Judged]) -> list[Lease]:
         """The tasks' claims in role `merge`, all or none."""
@@ -235,7 +258,7 @@ class Line:
                 task=each.pull.task,
                 role=Role.MERGE,
                 holder=self.options.holder,
-                seconds=LEASE,
+                seconds=self._seconds,
             )
             try:
                 held.append(leases.acquire(self.forge, each.snapshot.claim, wanted, self.forge.now()))
@@ -270,12 +293,10 @@ class Line:
         self.keeper.lease = landed.landing
         return landed
 
-    def _verify(self, plan: LandingPlan, landed: Landed) -> None:
+    def _verify(self, plan: LandingPlan, landed: Landed, seen: View) -> None:
         """The landed tree is read back and compared; anything unexpected freezes the base (F23)."""
-        if landed.tip == plan.commit and landed.tree == plan.tree:
+        if self._is_as_predicted(plan, landed) or self._contains(plan) or self._raced(plan, landed, seen):
             return
-        if self._contains(plan):
-            return  # somebody pushed on top of it right after
         why = f"{plan.base} is at {landed.tip[:12]} with tree {landed.tree[:12]}, not the predicted {plan.tree[:12]}"
         freeze = Freeze(base=plan.base, reason=why, by=self.options.holder, at=self.forge.now())
         self.forge.freeze(self.keeper.lease, freeze)
@@ -283,7 +304,37 @@ class Line:
             f"{plan.base} is frozen: {why}", remedy=f"find out why, then `refinery unfreeze {plan.base}`"
         )
 
+    def _is_as_predicted(self, plan: LandingPlan, landed: Landed) -> bool:
+        if landed.tree != plan.tree:
+            return False
+        mirror = self.project.mirror
+        return landed.tip == plan.commit or mirror.tree_of(landed.parent) == mirror.tree_of(plan.old)
+
+    def _raced(self, plan: LandingPlan, landed: Landed, seen: View) -> bool:
+        """Whether the base had moved on before the forge merged, to a parent on which the verdict is the same.
+
+        Recomputed from the actual parent: the same tree, still admitted by the policy, and by checks of ours.
+        """
+        if self.forge.lands_together or len(plan.items) != 1:
+            return False
+        known, head, parent = self.project.predictions, plan.items[0].pull.head, landed.parent
+        policy = self.judge.policy(seen)
+        try:
+            predicted = known.merge(parent, head)
+            against = tree_reasons([known.step(parent, predicted.tree)], policy)
+        except GitError:
+            return False
+        if predicted.conflicts or predicted.tree != landed.tree or against:
+            return False
+        self.options.echo(f"{plan.base} had moved on to {parent[:12]}: raced, with the predicted result")
+        what = CheckRun(commit=landed.tip, tree=landed.tree, tick=self._tick)
+        results = run_checks(self.project, seen.config, what) if seen.config.checks else ()
+        return all(each.conclusion is Conclusion.SUCCESS for each in results)
+
     def _contains(self, plan: LandingPlan) -> bool:
+        """Whether somebody pushed on top of what landed, right after."""
+        if not self.forge.lands_together:
+            return False
         state = self.forge.observe()
         self.forge.sync(state, [plan.base])
         return self.project.mirror.is_ancestor(plan.commit, state.heads[plan.base])

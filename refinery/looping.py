@@ -4,7 +4,7 @@ import select
 from collections.abc import Callable, Sequence
 
 from refinery.core.outcomes import ENDINGS, Outcome, exit_code
-from refinery.errors import UsageError
+from refinery.errors import RateLimitedError, UsageError
 from refinery.report import RunResult
 from refinery.stop import Stop, StopFlag
 from refinery.worker import Worker
@@ -38,11 +38,20 @@ def run_once(workers: Sequence[Worker], task_id: str = "") -> RunResult:
 def run_loop(
     workers: Sequence[Worker], stop: StopFlag, on_result: Callable[[RunResult], None]
 ) -> list[RunResult]:
-    """Run until nothing is ready; a task that is merely backing off is waited for, five minutes at the most."""
+    """Run until nothing is ready.
+
+    A task that is merely backing off is waited for, five minutes at the most; a forge's rate limit is waited for
+    until its end (F37).
+    """
     results: list[RunResult] = []
     lost = 0
     while stop.state is Stop.NONE:
-        result = run_once(workers)
+        try:
+            result = run_once(workers)
+        except RateLimitedError as error:
+            workers[0].options.echo(error.message)
+            _rest(error.until - workers[0].forge.now(), stop)
+            continue
         lost = lost + 1 if result.outcome is Outcome.CLAIM_LOST else 0
         if 0 < lost < _MOST_LOST:
             continue
@@ -61,11 +70,18 @@ def run_loop(
 
 def _wait(workers: Sequence[Worker], stop: StopFlag) -> bool:
     """Wait for the next end of a back-off, or a signal; False when there is none to wait for."""
-    seconds = min((worker.until_next() for worker in workers), default=float("inf"))
+    try:
+        seconds = min((worker.until_next() for worker in workers), default=float("inf"))
+    except RateLimitedError:
+        return stop.state is Stop.NONE  # the next look waits
     if seconds > _LONGEST_WAIT:
         return False
-    select.select([stop], [], [], max(0.0, seconds) + 0.01)
+    _rest(seconds, stop)
     return stop.state is Stop.NONE
+
+
+def _rest(seconds: float, stop: StopFlag) -> None:
+    select.select([stop], [], [], max(0.0, seconds) + 0.01)
 
 
 def loop_exit_code(results: Sequence[RunResult]) -> int:

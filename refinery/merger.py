@@ -126,7 +126,10 @@ class Merger:
 
     def _land(self, base: str, judged: Sequence[Judged], seen: View, report: MergeReport) -> None:
         key = key_for(base)
-        wanted = leases.Wanted(key=key, task=base, role=Role.MERGE, holder=self.options.holder, seconds=LEASE)
+        seconds = min(LEASE, seen.config.limits.lease)
+        wanted = leases.Wanted(
+            key=key, task=base, role=Role.MERGE, holder=self.options.holder, seconds=seconds
+        )
         forge = self.project.forge
         tip = seen.state.landing.get(key)
         if tip is not None and tip.claim is not None and tip.claim.intent:

@@ -21,6 +21,7 @@ from typing import Final, NoReturn
 
 from refinery.errors import GitError, TamperedError
 from refinery.git import Completed, Git, Signature, commit_bytes, write_object
+from refinery.git_credentials import GitCredentials
 from refinery.skeleton import difference, write_skeleton
 from refinery.source import fetch_error, local_repository, pick_default, transport_options
 from refinery.trees import merge_bases
@@ -60,14 +61,20 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """The mirror in folder `path`. What was once seen of its objects stays true: none is ever pruned."""
+    """The mirror in folder `path`. What was once seen of its objects stays true: none is ever pruned.
+
+    `credentials` are ours for the forge that it mirrors; without, network commands use the person's own.
+    """
 
     path: Path
+    credentials: GitCredentials | None = field(default=None, compare=False, repr=False)
     _present: set[str] = field(default_factory=set, compare=False, repr=False)
     _headers: dict[str, Header] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def create(cls, path: Path, source: str, *, is_url: bool = False) -> "Mirror":
+    def create(
+        cls, path: Path, source: str, *, is_url: bool = False, credentials: GitCredentials | None = None
+    ) -> "Mirror":
         """The mirror at `path`, made (without commits) unless it is there; `source` is looked at first.
 
         Raises:
@@ -77,7 +84,7 @@ class Mirror:
             local_repository(Path(source))
         if not path.exists():
             write_skeleton(path)
-        mirror = cls(path)
+        mirror = cls(path, credentials)
         mirror.verify_untouched()
         return mirror
 
@@ -94,7 +101,13 @@ class Mirror:
             TamperedError: as `verify_untouched`.
         """
         self.verify_untouched()
-        return Git(self.path, work_tree=work_tree, index=index, user_config=user_config)
+        return Git(
+            self.path,
+            work_tree=work_tree,
+            index=index,
+            user_config=user_config,
+            credentials=self.credentials if user_config else None,
+        )
 
     def verify_untouched(self) -> None:
         """Compare what only Refinery writes; about 0.1 ms, no process.

@@ -21,6 +21,7 @@ from refinery.core.model import (
     Task,
     TaskList,
 )
+from refinery.core.status_comment import Note
 
 
 class Tasks(Protocol):
@@ -32,8 +33,8 @@ class Tasks(Protocol):
     def get(self, task_id: str) -> Task:
         """One task, read afresh; TaskFileError when it is gone or cannot be read."""
 
-    def mirror(self, lease: Lease, task: Task, status: Status) -> None:
-        """Show `status` in the source; a mirror is never read back as truth."""
+    def mirror(self, lease: Lease, task: Task, status: Status, note: Note | None = None) -> None:
+        """Show `status` in the source, with `note` where there is room; a mirror is never read back as truth."""
 
 
 class Agent(Protocol):
@@ -95,7 +96,10 @@ class LandingPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:
-    """What a landing left: the advanced leases, and the base's commit and tree as read back from the forge."""
+    """What a landing left: the advanced leases, and what was read back from the forge: commit, tree, first parent.
+
+    `tip` is the base's commit or, where the forge makes landed commits itself, the one that it made.
+    """
 
     landing: Lease
     leases: tuple[Lease, ...]
@@ -108,6 +112,7 @@ class Forge(Protocol):
     """The host of claims, branches, pulls and checks. Unanswered reads and writes raise ForgeUnavailableError."""
 
     kind: str
+    lands_together: bool  # whether several pulls land in one move, so that no other tree is ever the base
 
     def now(self) -> float:
         """The forge's clock, in seconds since the epoch."""
@@ -155,6 +160,7 @@ class Forge(Protocol):
         Raises:
             RefMovedError: the base, a claim or a pull is no longer what the plan was made on; nothing landed.
             InTheWayError: a checkout of the base has local changes that it would overwrite; nothing landed.
+            LandingRefusedError: the forge's own rules are against it, or its merge queue took it over.
         """
 
     def freeze(self, landing: Lease, freeze: Freeze) -> None:

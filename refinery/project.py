@@ -37,6 +37,11 @@ class Project:
     protected: tuple[str, ...] = ()
     checkout: Path | None = None
 
+    @property
+    def folder(self) -> str:
+        """The project's name in paths of the home."""
+        return folder_of(self.slug)
+
     def redactor(self) -> Redactor:
         """A fresh redactor, for one stream or text."""
         return Redactor(self.secrets)
@@ -60,6 +65,11 @@ class Project:
         tip = self.base_tip(state)
         self.forge.sync(state, [self.base])
         return self.configured(tip)
+
+
+def folder_of(slug: str) -> str:
+    """A project's name in paths: no other slug's, on systems that fold case too."""
+    return slug.lower().replace("/", "+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

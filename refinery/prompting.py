@@ -60,5 +60,5 @@ def _requests(task: Task, state: ForgeState) -> Iterable[str]:
     if pull is None or pull.state is not PullState.OPEN:
         return
     for review in pull.reviews:
-        if review.state is ReviewState.CHANGES_REQUESTED and review.body.strip():
+        if review.is_trusted and review.state is ReviewState.CHANGES_REQUESTED and review.body.strip():
             yield f"{review.author}: {review.body}"

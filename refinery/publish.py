@@ -13,9 +13,10 @@ from refinery.core import claims
 from refinery.core.config import ProjectConfig
 from refinery.core.endings import ON_BRANCH
 from refinery.core.lease import Lease
-from refinery.core.model import LABEL, Pull, Status, Task
+from refinery.core.model import Pull, Status, Task
 from refinery.core.outcomes import Outcome
-from refinery.core.sanitise import neutralise, one_line
+from refinery.core.sanitise import one_line, public_line
+from refinery.core.status_comment import Note
 from refinery.errors import LeaseLostError, PushRefusedError, RefMovedError, UsageError
 from refinery.lease import MARGIN, Keeper, write
 from refinery.ports import BranchPush, PullDraft
@@ -29,7 +30,8 @@ _UNFENCED: Final = 30.0  # seconds that a write which cannot be fenced may take
 class Product:
     """What an attempt made: the outcome so far, and its one commit in the mirror ("" if it changed nothing).
 
-    `base` is the commit it builds on, `tip` the branch's commit before it, `title` and `body` are for the pull.
+    `base` is the commit it builds on, `tip` the branch's commit before it, `title` and `body` are for the pull;
+    `agent` made it at the cost of `cost_usd`, None where nobody knows.
     """
 
     outcome: Outcome
@@ -40,6 +42,8 @@ class Product:
     has_markers: bool = False
     title: str = ""
     body: str = ""
+    agent: str = ""
+    cost_usd: float | None = None
 
 
 def keep(project: Project, keeper: Keeper, task: Task, product: Product) -> Product:
@@ -53,7 +57,8 @@ def keep(project: Project, keeper: Keeper, task: Task, product: Product) -> Prod
     if product.outcome not in ON_BRANCH or product.has_markers:
         preserve(project, keeper.lease, product.commit)
         return product
-    lease = keeper.ensure(project.forge.now(), MARGIN)
+    keeper.ensure(project.forge.now(), MARGIN)
+    lease = keeper.settled()
     claim = replace(
         lease.claim,
         branch=task.branch,
@@ -110,7 +115,7 @@ def bundle(project: Project, lease: Lease, product: Product) -> str:
     """Keep work that the forge refuses as a bundle in the home folder; returns its path."""
     folder = project.home.path / "bundles"
     folder.mkdir(exist_ok=True)
-    path = folder / f"{project.slug}-{lease.key}-{lease.claim.attempt}-{product.commit[:12]}.bundle"
+    path = folder / f"{project.folder}-{lease.key}-{lease.claim.attempt}-{product.commit[:12]}.bundle"
     git = project.mirror.git()
     name = f"refs/refinery/bundled/{lease.key}"
     git.run("update-ref", name, product.commit)
@@ -132,25 +137,32 @@ def conclude(
     status = claims.mirror_after(product.outcome, claim.failures, limits.attempts)
     pull = None
     if status is Status.REVIEW and keeper.lease.claim.head:
-        pull = _open(project, keeper, task, product)
+        pull = _open(project, keeper, task, product, config.label)
         claim = replace(claim, pull=pull.number)
     if status is not None:
-        claim = replace(claim, mirror=_mirrored(project, keeper, task, status))
+        note = Note(
+            outcome=product.outcome,
+            reason=product.reason,
+            agent=product.agent,
+            cost_usd=product.cost_usd,
+            pull=claim.pull,
+        )
+        claim = replace(claim, mirror=_mirrored(project, keeper, task, status, note))
     lease = keeper.settled()
     claim = replace(claim, reason=one_line(product.reason, 500), branch=lease.claim.branch)
     return write(project.forge, lease, claim), pull
 
 
-def _mirrored(project: Project, keeper: Keeper, task: Task, status: Status) -> Status | None:
+def _mirrored(project: Project, keeper: Keeper, task: Task, status: Status, note: Note) -> Status | None:
     """The status now shown; None where the source cannot show it, which must not keep the claim from its release."""
     try:
-        project.tasks.mirror(keeper.ensure(project.forge.now(), _UNFENCED), task, status)
+        project.tasks.mirror(keeper.ensure(project.forge.now(), _UNFENCED), task, status, note)
     except UsageError:
         return None
     return status
 
 
-def _open(project: Project, keeper: Keeper, task: Task, product: Product) -> Pull:
+def _open(project: Project, keeper: Keeper, task: Task, product: Product, label: str) -> Pull:
     lease = keeper.ensure(project.forge.now(), _UNFENCED)
     is_finished = product.outcome is Outcome.PUBLISHED
     draft = PullDraft(
@@ -158,9 +170,9 @@ def _open(project: Project, keeper: Keeper, task: Task, product: Product) -> Pul
         branch=task.branch,
         base=project.base,
         head=lease.claim.head,
-        title=product.title or one_line(neutralise(task.title), 100),
+        title=product.title or public_line(task.title),
         body=product.body,
-        labels=(LABEL,),
+        labels=(label,),
         draft=not is_finished,
     )
     pull = project.forge.open_pull(lease, draft)

@@ -98,7 +98,7 @@ def _is_broken(project: Project, pull: Pull, seen: View) -> bool:
     if _is_change_requested(pull):
         return True
     predicted = _predicted(project, pull, seen)
-    return predicted is not None and (bool(predicted.conflicts) or bool(_failed(predicted, seen)))
+    return predicted is not None and (bool(predicted.conflicts) or bool(_failed(predicted, pull, seen)))
 
 
 def failed_checks(project: Project, task: Task, seen: View) -> tuple[Check, ...]:
@@ -107,7 +107,7 @@ def failed_checks(project: Project, task: Task, seen: View) -> tuple[Check, ...]
     if pull is None or pull.state is not PullState.OPEN:
         return ()
     predicted = _predicted(project, pull, seen)
-    return _failed(predicted, seen) if predicted is not None else ()
+    return _failed(predicted, pull, seen) if predicted is not None else ()
 
 
 def _predicted(project: Project, pull: Pull, seen: View) -> Prediction | None:
@@ -121,15 +121,17 @@ def _predicted(project: Project, pull: Pull, seen: View) -> Prediction | None:
         return None
 
 
-def _failed(predicted: Prediction, seen: View) -> tuple[Check, ...]:
+def _failed(predicted: Prediction, pull: Pull, seen: View) -> tuple[Check, ...]:
+    """What failed on the head, or on the predicted result."""
     failed = {Conclusion.FAILURE, Conclusion.TIMED_OUT}
-    return tuple(check for check in seen.state.checks.get(predicted.tree, ()) if check.conclusion in failed)
+    checks = [check for subject in (pull.head, predicted.tree) for check in seen.state.checks.get(subject, ())]
+    return tuple(check for check in checks if check.conclusion in failed)
 
 
 def _is_change_requested(pull: Pull) -> bool:
     standing = {
         review.author: review.state
         for review in sorted(pull.reviews, key=lambda review: review.at)
-        if review.state is not ReviewState.COMMENTED
+        if review.state is not ReviewState.COMMENTED and review.is_trusted
     }
     return ReviewState.CHANGES_REQUESTED in standing.values()

@@ -113,6 +113,11 @@ def fetch_error(source: str, code: int, stderr: str) -> RefineryError:
         return UsageError(f"{source} has no {found[1]}", remedy="check the name of the branch")
     if "shallow update not allowed" in stderr:
         return UsageError(f"{source} is a shallow clone", remedy="run `git fetch --unshallow` there")
+    if re.search(r"returned error: 30\d|update url base from redirection", stderr):
+        return UsageError(
+            f"{source} has moved: its server points somewhere else",
+            remedy="was the repository renamed? then register it under its new name with `refinery init`",
+        )
     if "mismatched algorithms" in stderr:
         return UsageError(
             f"{source} names objects by SHA-256, which is not supported yet", remedy="use a SHA-1 repository"

@@ -10,7 +10,7 @@ from typing import Final
 from refinery.core.agent import Finished
 from refinery.core.model import Task
 from refinery.core.result_file import ResultFile
-from refinery.core.sanitise import Redactor, clean, neutralise, one_line
+from refinery.core.sanitise import Redactor, clean, neutralise, one_line, public_line
 from refinery.process import Ended
 from refinery.scan import LeftOut
 
@@ -37,7 +37,7 @@ class Wording:
     def title(self) -> str:
         """One line that says what was done."""
         own = self.public(self._said.title) if self._said is not None else ""
-        return one_line(own or self.public(self._task.title), _SUBJECT)
+        return public_line(own or self.public(self._task.title), _SUBJECT)
 
     @property
     def summary(self) -> str:
@@ -53,7 +53,7 @@ class Wording:
         """The pull's description: what the agent says of it, and what the snapshot does not hold."""
         parts = [self.summary, f"Task {self._task.id}, attempt {attempt}, agent {agent}."]
         if left_out:
-            named = "\n".join(f"- {one_line(each.path, 200)}: {each.reason}" for each in left_out[:_NAMED])
+            named = "\n".join(f"- {public_line(each.path, 200)}: {each.reason}" for each in left_out[:_NAMED])
             parts.append(f"Left out of the snapshot:\n{named}")
         return "\n\n".join(part for part in parts if part)
 

@@ -16,15 +16,18 @@ from refinery import lease as leases
 from refinery.core import claims
 from refinery.core.blockers import Blocker
 from refinery.core.config import ProjectConfig
-from refinery.core.model import ClaimTip, Role, Status, Task, TaskList
+from refinery.core.lease import Lease
+from refinery.core.model import ClaimTip, Pull, Role, Status, Task, TaskList
 from refinery.core.outcomes import ENDINGS, After, Outcome
 from refinery.core.standing import Readiness
+from refinery.core.status_comment import Note
 from refinery.core.text import did_you_mean, plural
 from refinery.errors import (
     ClaimLostError,
     ForgeUnavailableError,
     LeaseLostError,
     RefineryError,
+    TaskFileError,
     UsageError,
 )
 from refinery.events import Claimed, Event, looked
@@ -36,6 +39,7 @@ from refinery.report import RunResult
 from refinery.stop import Stop, StopFlag
 
 if TYPE_CHECKING:
+    from refinery.publish import Product
     from refinery.working import Job
 
 DRAIN_SECONDS: Final = 600.0  # how long a drained worker lets its agent go on
@@ -154,7 +158,8 @@ class Worker:
     def _nothing(self, task_id: str, seen: View, skipped: Mapping[str, str]) -> RunResult:
         """Nothing to do, and why; a named task that somebody holds is claim-lost."""
         if not task_id:
-            why = _why(skipped, len(seen.tasks.problems))
+            unusable = sum(each.task not in seen.tasks.tasks for each in seen.tasks.problems)
+            why = _why(skipped, unusable)
             return RunResult(outcome=Outcome.NOTHING_READY, reason=why, skipped=skipped)
         tip = seen.state.claims.get(seen.tasks.tasks[task_id].key)
         taken = claims.is_live(tip, seen.now)
@@ -192,8 +197,11 @@ class Worker:
 
     def _read_again(self, held: _Held) -> _Held:
         seen = view(self.project)
-        task = seen.tasks.tasks.get(held.task.id)
-        if task is None or claims.task_sha256(task) != held.keeper.lease.claim.task_sha256:
+        try:
+            task = self.project.tasks.get(held.task.id)  # by itself: a look may be a moment old
+        except TaskFileError as error:
+            raise ClaimLostError(f"{held.task.id} is gone: {error.message}") from error
+        if claims.task_sha256(task) != held.keeper.lease.claim.task_sha256:
             raise ClaimLostError(f"{held.task.id} was changed while it was being claimed")
         found = still_ready(self.project, seen, self.options.caller, task, held.before)
         if not found.is_ready:
@@ -203,7 +211,7 @@ class Worker:
 
     def _hold(self, job: "Job", held: _Held) -> RunResult:
         """Everything between claim and release; every error becomes an outcome, and a mistake of ours is raised too."""
-        from refinery.publish import conclude, keep  # noqa: PLC0415  (a look that finds nothing ready goes without)
+        from refinery.publish import keep  # noqa: PLC0415  (a look that finds nothing ready goes without)
         from refinery.working import carry_out  # noqa: PLC0415  (as above: a fifth of the time of such a look)
 
         result = RunResult(
@@ -214,11 +222,11 @@ class Worker:
             branch=held.task.branch,
         )
         try:
-            self._show_progress(held)
+            self._show_progress(held, job.agent_name)
             with carry_out(job) as done:
                 product = keep(self.project, held.keeper, held.task, done.product)
                 done.saved()
-                lease, pull = conclude(self.project, held.keeper, held.task, product, held.seen.config)
+                lease, pull = self._conclude(held, product)
         except LeaseLostError as error:
             return replace(result, outcome=Outcome.LEASE_LOST, reason=error.message)
         except RefineryError as error:
@@ -239,10 +247,21 @@ class Worker:
             cost_usd=done.result.cost_usd if done.result is not None else None,
         )
 
-    def _show_progress(self, held: _Held) -> None:
+    def _conclude(self, held: _Held, product: "Product") -> tuple[Lease, Pull | None]:
+        """Pull, mirror and release; once more where the forge was silent in the middle: each step reads back."""
+        from refinery.publish import conclude  # noqa: PLC0415  (as above)
+
+        what = (self.project, held.keeper, held.task, product, held.seen.config)
+        try:
+            return conclude(*what)
+        except ForgeUnavailableError:
+            return conclude(*what)
+
+    def _show_progress(self, held: _Held, agent: str) -> None:
         """Mirror the claim; a file that cannot be written stops no work, for the claim is the truth."""
         try:
-            self.project.tasks.mirror(held.keeper.lease, held.task, Status.IN_PROGRESS)
+            note = Note(agent=agent)
+            self.project.tasks.mirror(held.keeper.lease, held.task, Status.IN_PROGRESS, note)
         except UsageError as error:
             self.options.echo(f"{held.task.id}: its file does not show the claim: {error.message}")
 
@@ -263,11 +282,15 @@ class Worker:
         """Release with the error's own outcome where the forge still answers.
 
         An outcome that leaves a task as it was would have it tried again at once, for ever: here it is a failure.
+        Work that was pushed with its own outcome keeps that: only pull and release are missing, which reconcile adds.
         """
         from refinery.publish import Product, conclude  # noqa: PLC0415  (as above)
 
         if error.remedy:
             self.options.echo(f"{held.task.id}: {error.remedy}")
+        if isinstance(error, ForgeUnavailableError) and held.keeper.lease.claim.outcome is not None:
+            self.options.echo(f"{held.task.id}: its work was pushed; reconcile will finish it")
+            return replace(result, outcome=error.outcome, reason=error.message)
         is_ours = ENDINGS[error.outcome].after is not After.UNCHANGED
         outcome = error.outcome if is_ours else Outcome.INTERNAL_ERROR
         product = Product(outcome=outcome, reason=error.message, base="", tip="")

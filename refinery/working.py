@@ -12,23 +12,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from refinery.attempt import Leftover, Work, begin, check_note, mark_saved, read_meta
+from refinery.attempt import Leftover, Work, check_note, mark_saved, read_meta
 from refinery.boxed import Place
 from refinery.core.agent import AgentRequest, AgentResult
-from refinery.core.endings import Facts, ending_of
+from refinery.core.endings import Facts, ending_of, stopped_ending
 from refinery.core.model import PullState, Task
 from refinery.core.outcomes import Outcome
 from refinery.core.result_file import ResultFile, ResultFileError
+from refinery.core.text import approximate_duration
 from refinery.errors import RefineryError
 from refinery.events import Event, Phase, Renewed
 from refinery.git import Signature
 from refinery.lease import Keeper, write
+from refinery.pool import Taken
 from refinery.ports import Agent
 from refinery.process import Ended, Stop, StopFlag, run
 from refinery.project import Project, View
 from refinery.prompting import prompt_for
 from refinery.publish import Product, rescue
 from refinery.queue import failed_checks
+from refinery.refill import worktree_for
 from refinery.result_file import read_result
 from refinery.snapshot import Snapshot, Stamp, commit_snapshot, snapshot
 from refinery.transcript import Transcript, prefix_of, transcript_path
@@ -95,10 +98,10 @@ def carry_out(job: Job) -> Iterator[Done]:
     """Prepare, work and snapshot; the worktree goes to the trash when the block ends and the work was saved."""
     tip = _tip_to_continue(job)
     work = _work(job, tip)
-    worktree = begin(job.project.mirror, job.project.home.path, work, carry_from=job.project.checkout)
+    worktree, taken = worktree_for(job.project, job.seen.config, work, job.options.echo)
     done = None
     try:
-        done = _Attempt(job, work, worktree).run()
+        done = _Attempt(job, work, worktree, taken).run()
         yield done
     finally:
         if done is not None and done.is_saved:
@@ -155,8 +158,9 @@ def _work(job: Job, tip: str) -> Work:
 class _Attempt:
     """The phases of one attempt, in order."""
 
-    def __init__(self, job: Job, work: Work, worktree: Worktree) -> None:
+    def __init__(self, job: Job, work: Work, worktree: Worktree, taken: Taken | None) -> None:
         self.job = job
+        self.taken = taken
         self.work = work
         self.worktree = worktree
         self.config = job.seen.config
@@ -176,7 +180,7 @@ class _Attempt:
         """All phases; the transcript keeps what every process printed."""
         job, home = self.job, self.job.project.home
         path = transcript_path(
-            home.transcripts, self.work.project, self.work.key, self.work.attempt, self.work.claim
+            home.transcripts, self.job.project.folder, self.work.key, self.work.attempt, self.work.claim
         )
         prefix = prefix_of(job.agent_name, os.getpid())
         echo = job.options.stream
@@ -191,7 +195,9 @@ class _Attempt:
     def _phases(self) -> Done:
         failed = self._set_up()
         if failed:
-            return Done(self._product(Outcome.SETUP_FAILED, failed), self.worktree.folder)
+            return Done(
+                self._product(*self._unless_stopped(Outcome.SETUP_FAILED, failed)), self.worktree.folder
+            )
         ended, result = self._run_agent()
         said, problem = self._said()
         taken = self._snapshot()
@@ -205,14 +211,20 @@ class _Attempt:
             result_problem=problem,
         )
         outcome, reason = ending_of(facts)
-        product = self._commit(self._product(outcome, reason, said, taken), taken, said)
+        product = replace(self._product(outcome, reason, said, taken), cost_usd=result.cost_usd)
+        product = self._commit(product, taken, said)
         if outcome is Outcome.PUBLISHED:
             refused = self._verify()
             if refused:
-                product = replace(
-                    product, outcome=Outcome.VERIFY_FAILED, reason=self._words(said).reason(refused)
-                )
+                outcome, reason = self._unless_stopped(Outcome.VERIFY_FAILED, refused)
+                product = replace(product, outcome=outcome, reason=self._words(said).reason(reason))
         return Done(product, self.worktree.folder, result)
+
+    def _unless_stopped(self, outcome: Outcome, why: str) -> tuple[Outcome, str]:
+        """How a command of ours that failed ends the attempt: one that we ended ourselves is nobody's failure (F15)."""
+        return stopped_ending(
+            is_forced=self.child_stop.state is Stop.FORCE, is_drained=self.child_stop.state is Stop.DRAIN
+        ) or (outcome, why)
 
     def _is_mere_repair(self) -> bool:
         """Whether the attempt started at the head of an open pull, exactly: leaving that as it was mends nothing."""
@@ -228,12 +240,21 @@ class _Attempt:
         return self.job.project.mirror.tree_of(self.work.base)
 
     def _set_up(self) -> str:
-        """Run the set-up commands; why they failed, or nothing."""
+        """Run the set-up commands, if they did not run ahead of need; why they failed, or nothing."""
+        if self.taken is not None:
+            self._tell_set_up(self.taken)
+            return ""
         for argv in self.config.setup:
             ended = self._run("setup", argv, self.config.limits.setup_timeout)
             if not ended.succeeded:
                 return f"setup {how(ended)}: {self._last_words()}"
         return ""
+
+    def _tell_set_up(self, taken: Taken) -> None:
+        age = approximate_duration(max(0.0, time.time() - taken.made_at))
+        self.job.options.echo(f"{self.job.task.id}: its worktree was prepared {age} ago")
+        self.transcript.end(f"the worktree was prepared {age} ago")
+        self.transcript.write(taken.printed)
 
     def _verify(self) -> str:
         """Early advice: why it is bad, or nothing. It can only worsen an outcome."""
@@ -338,6 +359,7 @@ class _Attempt:
             has_markers=bool(taken is not None and taken.markers),
             title=words.title,
             body=words.body(self.work.attempt, self.job.agent_name, left_out),
+            agent=self.job.agent_name,
         )
 
     def _words(self, said: ResultFile | None) -> Wording:

@@ -203,7 +203,7 @@ def used(tmp_path):
     link.symlink_to(outside)
     os.utime(link, (0, 0), follow_symlinks=False)
     kept = [aged(home.transcripts / "demo" / "b" / "1.log", 20), aged(home.logs / "new.log", 1), outside]
-    kept.append(aged(home.worktrees / "demo" / "w" / "meta.json", 900))
+    kept.append(aged(home.worktrees / "w" / "meta.json", 900))
     trash = aged(home.trash / "abc" / "tree" / "f", 0)
     trash.parent.chmod(0o500)
     return home, [*old, link, trash], kept

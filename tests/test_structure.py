@@ -14,19 +14,20 @@ PLACES = [
     {"ports"},
     {"machine", "tasks", "forges", "agents"},
     {"services"},
-    {"wiring", "supervisor", "swarm_board", "swarm_child", "swarm_fleet"},
+    {"wiring", "supervisor", "connect", "swarm_board", "swarm_child", "swarm_fleet"},
     {"cli", "app", "action", "mcp", "testing", "demo"},
 ]
 MACHINE = set(
     """
-    home configured process running strays guard stop git boxed mirror skeleton source trees history
-    pool attempt containment worktree aside carry lfs scan snapshot overlay predictions
+    home configured process running strays guard stop git git_credentials boxed mirror skeleton source trees history
+    pool inventory attempt containment worktree aside carry lfs scan snapshot overlay predictions
     """.split()  # noqa: SIM905  (a list of words is easier to read and to add to)
 )
 SERVICES = set(
     """
     lease worker merger batch reconciler queue budget transcript notify report project
     checks judging landing publish working wording result_file prompting looping overview events supervised admission
+    refill
     """.split()  # noqa: SIM905  (as above)
 )
 IMPURE = set(

@@ -6,34 +6,28 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from refinery.cli.inspection import Inspection, inspect
+from refinery.cli.shared import Connections
 from refinery.configured import read_user
 from refinery.core.config import BUILT_IN_AGENTS, UserConfig, UserProject
+from refinery.core.findings import FAIL, OK, WARN, Finding
+from refinery.core.places import ISSUES, PREFIX
 from refinery.core.text import approximate_size, did_you_mean, listing, plural
 from refinery.errors import RefineryError
 from refinery.git import check_version
 from refinery.home import Home, default_path
 
-OK: Final = "ok"
-WARN: Final = "warn"
-FAIL: Final = "fail"
 _LITTLE: Final = 2_000_000_000  # bytes free below which worktrees will soon fail
 _NONE: Final = 200_000_000  # bytes free below which nothing works
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at: `level` is ok, warn or fail; `project` is empty for the machine's own."""
-
-    level: str
-    name: str
-    message: str
-    remedy: str = ""
-    project: str = ""
+# Where the built-in agents keep a login: variables, then files below the person's home.
+_LOGINS: Final = {
+    "claude": (("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"), (".claude/.credentials.json",)),
+    "gemini": (("GEMINI_API_KEY", "GOOGLE_API_KEY"), (".gemini/oauth_creds.json",)),
+}
 
 
 def check_machine() -> Iterator[Finding]:
@@ -46,10 +40,24 @@ def check_machine() -> Iterator[Finding]:
     found = [name for name in BUILT_IN_AGENTS if shutil.which(name)]
     if found:
         yield Finding(OK, "agents", f"{listing(found)} on the PATH")
+        yield from map(_login, found)
     else:
         remedy = "install claude or gemini, or define another under `agents:` in the configuration"
         yield Finding(WARN, "agents", f"neither {listing(BUILT_IN_AGENTS, 'nor')} is on the PATH", remedy)
     yield _bubblewrap()
+
+
+def _login(agent: str) -> Finding:
+    """Whether an agent's login is where it usually is; nothing is started, since that might cost something."""
+    variables, files = _LOGINS[agent]
+    found = [name for name in variables if os.environ.get(name)]
+    found += [f"~/{name}" for name in files if (Path.home() / name).is_file()]
+    if found:
+        return Finding(OK, "agent login", f"{agent}: {found[0]}")
+    if sys.platform == "darwin":
+        return Finding(OK, "agent login", f"{agent}: in the key ring, if anywhere")
+    remedy = f"start {agent} once and log in, or set {variables[0]}"
+    return Finding(WARN, "agent login", f"{agent}: none was found", remedy)
 
 
 def _bubblewrap() -> Finding:
@@ -70,14 +78,16 @@ def _bubblewrap() -> Finding:
     return Finding(OK, "bubblewrap", "works")
 
 
-def check_home(named: Path | None) -> tuple[Home | None, UserConfig | None, list[Finding]]:
-    """The home and its configuration, as far as they can be used; an absent home is no failure."""
+def check_home(
+    named: Path | None, *, create: bool = False
+) -> tuple[Home | None, UserConfig | None, list[Finding]]:
+    """The home and its configuration, as far as they can be used; an absent home is no failure, and made on demand."""
     path = (named or default_path()).expanduser()
-    if not path.exists():
+    if not path.exists() and not create:
         words = f"there is none at {path} yet"
         return None, None, [Finding(WARN, "home", words, "`refinery init` makes it with the first project")]
     try:
-        home = Home.open(path, create=False)
+        home = Home.open(path, create=create)
     except RefineryError as error:
         return None, None, [_failed("home", error)]
     findings = [Finding(OK, "home", str(home.path)), _disk(home.path)]
@@ -96,22 +106,39 @@ def _disk(path: Path) -> Finding:
     return Finding(level, "disk", f"{approximate_size(free)} free", remedy)
 
 
-def check_project(home: Home, user: UserConfig, slug: str, project: UserProject) -> Iterator[Finding]:
-    """Tasks, repository, configuration, agent, and what merging lacks."""
-    yield _tasks(slug, Path(project.tasks).expanduser())
+def check_project(
+    home: Home, user: UserConfig, slug: str, project: UserProject, connections: Connections
+) -> Iterator[Finding]:
+    """Tasks, repository, configuration, agent, and what merging lacks; and what GitHub says, for what is there."""
+    if project.tasks != ISSUES and not project.tasks.startswith(PREFIX):
+        yield _tasks(slug, Path(project.tasks).expanduser())
+    problem, found = None, None
     try:
-        found = inspect(home, user, slug)
+        found = inspect(home, _with(user, slug, project), slug, connections)
     except RefineryError as error:
-        yield _failed("repository", error, slug)
+        problem = _failed("repository", error, slug)
+    required: tuple[str, ...] = ()
+    if connections.of(slug):
+        from refinery.cli.hosted import check_hosted
+
+        hosted = check_hosted(slug, project.tasks, found, connections.of(slug))
+        yield from hosted.findings
+        required = hosted.required
+    if found is None:
+        yield problem or Finding(FAIL, "repository", "could not be looked at", project=slug)
         return
     yield Finding(OK, "repository", f"{project.repository}, base {found.base}", project=slug)
     yield _configuration(slug, found)
     yield _agent(slug, found, user)
-    yield _checks(slug, found)
+    yield _checks(slug, found, required)
     if found.config.sandbox == "bubblewrap" and shutil.which("bwrap") is None:
         yield Finding(
             FAIL, "sandbox", "bubblewrap is asked for and not installed", "install bubblewrap", slug
         )
+
+
+def _with(user: UserConfig, slug: str, project: UserProject) -> UserConfig:
+    return replace(user, projects={**user.projects, slug: project})
 
 
 def _tasks(slug: str, folder: Path) -> Finding:
@@ -153,8 +180,10 @@ def _agent(slug: str, found: Inspection, user: UserConfig) -> Finding:
     return Finding(OK, "agent", name, project=slug)
 
 
-def _checks(slug: str, found: Inspection) -> Finding:
-    names = [*found.config.checks, *(check.name for check in found.config.policy.required)]
+def _checks(slug: str, found: Inspection, required: tuple[str, ...]) -> Finding:
+    """The checks that decide: ours, the policy's, and those that GitHub itself asks for."""
+    asked = (*found.config.checks, *(check.name for check in found.config.policy.required), *required)
+    names = list(dict.fromkeys(asked))
     if names:
         return Finding(OK, "checks", listing(names), project=slug)
     return Finding(

@@ -26,6 +26,7 @@ class Settings:
     verbose: int = 0
     color: bool | None = None
     json: bool = False
+    trace_api: bool = False
 
     def open_home(self, *, create: bool = True) -> "Home":
         """The home folder; UsageError when it cannot be used, or is not there and `create` is False."""
@@ -34,22 +35,41 @@ class Settings:
         return Home.open(self.home, create=create)
 
     def pick(self, registered: "Mapping[str, UserProject]") -> "dict[str, UserProject]":
-        """The projects that were asked for; all where none was named.
+        """The projects that were asked for, repositories on GitHub among them; all registered where none was named.
 
         Raises:
             UsageError: a name that is not registered.
         """
+        from refinery.core.config import UserProject
+        from refinery.core.places import ISSUES, PREFIX, is_github_slug
         from refinery.core.text import did_you_mean
         from refinery.errors import UsageError
 
+        known = {
+            slug: UserProject(repository=PREFIX + slug, tasks=ISSUES)
+            for slug in self.projects
+            if is_github_slug(slug)
+        }
+        known |= registered
         for slug in self.projects:
-            if slug not in registered:
+            if slug not in known:
                 raise UsageError(
                     f"no project is registered as {slug}",
                     remedy=did_you_mean(slug, registered)
                     or f"register it: `refinery init {slug} --repo PATH_OR_URL --tasks FOLDER`",
                 )
-        return {slug: registered[slug] for slug in self.projects or registered}
+        return {slug: known[slug] for slug in self.projects or registered}
+
+    @property
+    def needs_no_home(self) -> bool:
+        """Whether only repositories on GitHub were named, which need not be registered: a home can be made for them."""
+        from refinery.core.places import is_github_slug
+
+        return bool(self.projects) and all(map(is_github_slug, self.projects))
+
+    def home_of_projects(self) -> "Home":
+        """The home that the projects are in; made, where no project has to be registered. Errors as `open_home`."""
+        return self.open_home(create=self.needs_no_home)
 
 
 def _store(ctx: click.Context, param: click.Parameter, value: Any) -> None:
@@ -63,7 +83,7 @@ def _store(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     elif name == "no_color" and value:
         settings.color = False
         ctx.color = False
-    elif name in ("projects", "verbose", "json") and value:
+    elif name in ("projects", "verbose", "json", "trace_api") and value:
         setattr(settings, name, value)
 
 
@@ -142,6 +162,9 @@ def _with_options(function: _F, project_variable: str | None = None) -> _F:
             help="Print the version and exit.",
         ),
         store("--no-color", is_flag=True, help="Print without colour, as NO_COLOR does."),
+        store(
+            "--trace-api", is_flag=True, help="Show every request to GitHub on standard error, and a count."
+        ),
         store("-v", "--verbose", count=True, help="Say more; show the traceback of an unexpected error."),
         store(
             *("-p", "--project", "projects"),
@@ -149,7 +172,7 @@ def _with_options(function: _F, project_variable: str | None = None) -> _F:
             metavar="SLUG",
             envvar=project_variable,
             shell_complete=_complete_project,
-            help="A project; may be repeated. Else REFINERY_PROJECT, or all.",
+            help="A project, or OWNER/NAME on GitHub; may be repeated. Else REFINERY_PROJECT, or all.",
         ),
         store(
             "--home",

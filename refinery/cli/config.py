@@ -28,12 +28,14 @@ def show(settings: Settings) -> None:
     """
     from refinery.cli import output
     from refinery.cli.inspection import inspect
+    from refinery.cli.shared import Connections
     from refinery.configured import read_user
     from refinery.core.config_model import render
 
-    home = settings.open_home(create=False)
+    home, connections = settings.home_of_projects(), Connections(settings)
     user = read_user(home)
-    files = {slug: inspect(home, user, slug) for slug in settings.pick(user.projects)}
+    picked = settings.pick(user.projects)
+    files = {slug: inspect(home, user, slug, connections) for slug in picked}
     if settings.json:
         output.print_json({"home": home.path, "user": user, "projects": files})
         return

@@ -9,16 +9,19 @@ from refinery.cli.common import Settings, common_options, json_option
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from refinery.cli.checkup import Finding
+    from refinery.core.findings import Finding
 
 
 @click.command()
 @json_option
 @common_options(git=False)  # an old git is a finding here, not the end
 def command(settings: Settings) -> int:
-    """Check this machine and the projects: git, home, agents, configuration, and what merging still lacks."""
+    """Check this machine and the projects: git, home, agents, configuration, and what merging still lacks.
+
+    On GitHub also what the credentials may do there, and whether an agent's branch gets secrets in its CI.
+    """
     from refinery.cli import output
-    from refinery.cli.checkup import FAIL
+    from refinery.core.findings import FAIL
     from refinery.git import scrub_environment
 
     scrub_environment()
@@ -34,22 +37,24 @@ def command(settings: Settings) -> int:
 def _examine(settings: Settings) -> "Iterator[Finding]":
     from refinery.cli.checkup import check_home, check_machine, check_project
     from refinery.cli.output import progress
+    from refinery.cli.shared import Connections
 
     with progress(settings, "checking") as shown:
         shown.step("this machine")
         yield from check_machine()
-        home, user, findings = check_home(settings.home)
+        connections = Connections(settings)
+        home, user, findings = check_home(settings.home, create=settings.needs_no_home)
         yield from findings
         if home is None or user is None:
             return
         for slug, project in settings.pick(user.projects).items():
             shown.step(slug)
-            yield from check_project(home, user, slug, project)
+            yield from check_project(home, user, slug, project, connections)
 
 
 def _tell(findings: "list[Finding]") -> None:
-    from refinery.cli.checkup import FAIL, OK, WARN
     from refinery.cli.output import shown
+    from refinery.core.findings import FAIL, OK, WARN
     from refinery.core.text import plural
 
     colors = {OK: "green", WARN: "yellow", FAIL: "red"}

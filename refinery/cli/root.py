@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Each module has a `command`: verb → (module, what the help says of it).
 VERBS: Final[dict[str, tuple[str, str]]] = {
     "init": ("init", "Register a project and mirror its repository."),
+    "setup": ("setup", "Prepare a repository on GitHub."),
     "sync": ("sync", "Fetch what changed on the forge."),
     "task": ("task", "Add, list, show and edit tasks."),
     "run": ("run", "Work on a task, from claim to pull."),

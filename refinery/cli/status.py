@@ -7,6 +7,7 @@ import click
 from refinery.cli.common import Settings, common_options, json_option
 
 if TYPE_CHECKING:
+    from refinery.cli.shared import Connections
     from refinery.overview import Overview
 
 
@@ -15,19 +16,44 @@ if TYPE_CHECKING:
 @json_option
 @common_options
 def command(settings: Settings, /, caller: str) -> int:
-    """Show where each task and each pull stands, and why what does not move does not."""
+    """Show where each task and each pull stands, and why what does not move does not; and what is left of limits."""
     from refinery.cli.output import print_json
-    from refinery.cli.shared import caller_of, projects
+    from refinery.cli.shared import Connections, caller_of, projects
     from refinery.overview import overview
 
-    found = [overview(project, caller_of(settings, caller)) for project in projects(settings)]
+    connections = Connections(settings)
+    opened = projects(settings, connections=connections)
+    found = [overview(project, caller_of(settings, caller)) for project in opened]
+    limits = [_limits(connections, each.project) for each in found]
     if settings.json:
-        print_json(found[0] if len(found) == 1 else {"projects": found})
+        told = [{**each.to_json(), "limits": left} for each, left in zip(found, limits, strict=True)]
+        print_json(told[0] if len(told) == 1 else {"projects": told})
         return 0
-    for number, each in enumerate(found):
+    for number, (each, left) in enumerate(zip(found, limits, strict=True)):
         click.echo("\n" * bool(number), nl=False)
         _show(settings, each)
+        _show_limits(left)
     return 0
+
+
+def _limits(connections: "Connections", slug: str) -> dict[str, dict[str, float]]:
+    """What GitHub said last of each of its quotas; where two identities work for a project, the one with less left."""
+    quotas = [quota for each in connections.of(slug) for quota in each.client.usage.quotas.items()]
+    return {
+        name: {"remaining": quota.remaining, "limit": quota.limit, "reset": quota.reset}
+        for name, quota in sorted(quotas, key=lambda each: -each[1].remaining)
+    }
+
+
+def _show_limits(limits: dict[str, dict[str, float]]) -> None:
+    from refinery.core.standing import clock
+
+    if limits:
+        told = (
+            f"{name} {left['remaining']:.0f} of {left['limit']:.0f} until {clock(left['reset'])}"
+            for name, left in sorted(limits.items())
+        )
+        click.echo(f"\nleft of GitHub's limits: {', '.join(told)}")
 
 
 def _show(settings: Settings, each: "Overview") -> None:

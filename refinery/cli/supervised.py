@@ -1,4 +1,4 @@
-"""`run --events` and `merge --events`: the same work for a supervisor, with hidden options."""
+"""`run`, `merge` and `sync` with `--events`: the same work for a supervisor, with hidden options."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -153,6 +153,31 @@ def merge(settings: Settings, stop: "StopFlag", options: Mapping[str, Any]) -> i
             return Passed(epoch=epoch, next_at=min(filter(None, instants), default=None), **rows)
 
         return watch(channel, stop, judge, options["interval"])
+
+
+def prepare(settings: Settings, stop: "StopFlag", options: Mapping[str, Any]) -> int:
+    """Fill the pool once, as the least urgent thing on this machine, or until the supervisor ends us or is gone."""
+    import os
+
+    from refinery.admission import obstacle
+    from refinery.cli.shared import projects
+    from refinery.errors import RefineryError
+    from refinery.events import Note
+    from refinery.refill import refill
+    from refinery.supervised import Channel
+
+    os.nice(10)
+    room, home = thresholds(options), settings.open_home(create=False).path
+    with Channel(stop) as channel:
+        try:
+            for project in projects(settings):
+                done = refill(project, stop, lambda: obstacle(home, room))
+                if done.made or done.why:
+                    channel.emit(Note(text=f"{project.slug}: {done}"))
+        except RefineryError as error:
+            channel.emit(Note(text=f"no worktrees are prepared: {error.message}"))
+            return error.exit_code
+    return 0
 
 
 def _row(merger: "Merger", row: "Row") -> dict[str, Any]:

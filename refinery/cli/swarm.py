@@ -103,6 +103,7 @@ class _Preflight:
     ready: "tuple[tuple[Task, str], ...]"
     skipped: dict[str, str]
     labels: tuple[str, ...]
+    is_pooled: bool
 
     def to_json(self) -> dict[str, object]:
         """The object that `--dry-run --json` prints."""
@@ -138,6 +139,7 @@ class _Preflight:
 def _preflight(settings: Settings, found: "Sequence[Project]", options: dict[str, Any]) -> _Preflight:
     """One look at every project; whatever makes a start senseless is an error now."""
     from refinery.cli.shared import caller_of
+    from refinery.refill import is_wanted
     from refinery.worker import startable
 
     caller = caller_of(settings, options["caller"])
@@ -155,7 +157,10 @@ def _preflight(settings: Settings, found: "Sequence[Project]", options: dict[str
     skipped = {name: why for _, seen, queue in looks for name, why in _skipped(queue, seen).items()}
     first, view, _ = looks[0]
     labels = tuple(name or first.default_agent(view.config) for name in crew)
-    return _Preflight(caller, crew, tuple(ready), skipped, labels)
+    is_pooled = any(
+        is_wanted(project, seen.config, project.base_tip(seen.state)) for project, seen, _ in looks
+    )
+    return _Preflight(caller, crew, tuple(ready), skipped, labels, is_pooled)
 
 
 def _look(project: "Project", caller: str) -> "tuple[Project, View, Queue]":
@@ -199,6 +204,7 @@ def _options(settings: Settings, flight: _Preflight, options: dict[str, Any]) ->
 
     home = settings.open_home(create=False).path
     common = ["--home", str(home), *(word for slug in settings.projects for word in ("-p", slug))]
+    common += ["--trace-api"] if settings.trace_api else []
     work = [
         *common,
         "run",
@@ -207,13 +213,15 @@ def _options(settings: Settings, flight: _Preflight, options: dict[str, Any]) ->
         "--drain-timeout",
         format_duration(options["drain_timeout"]),
     ]
-    work += [
+    room = [
         "--min-memory",
         format_size(options["min_memory"]),
         "--min-disk",
         format_size(options["min_disk"]),
+        "--max-load",
+        str(options["max_load"]),
     ]
-    work += ["--max-load", str(options["max_load"]), *(["--quiet"] if settings.json else [])]
+    work += [*room, *(["--quiet"] if settings.json else [])]
     work += ["--caller", options["caller"]] if options["caller"] else []
     return SwarmOptions(
         workers=[
@@ -222,6 +230,7 @@ def _options(settings: Settings, flight: _Preflight, options: dict[str, Any]) ->
         ],
         mender=[*common, "reconcile", "--json"],
         merger=[*common, "merge", "--watch", "--events"] if options["merge"] else [],
+        filler=[*common, "sync", "--pool", "--events", *room] if flight.is_pooled else [],
         is_forever=options["forever"],
         drain_seconds=options["drain_timeout"],
         most_failures=options["max_failures"],

@@ -1,4 +1,4 @@
-"""`refinery task`: add, list, show and edit tasks, as Markdown files that a person may edit just as well."""
+"""`refinery task`: add, list, show and edit tasks: Markdown files that a person may edit just as well, or issues."""
 
 import sys
 from pathlib import Path
@@ -10,6 +10,7 @@ from refinery.cli.common import Settings, common_options, group_options, json_op
 from refinery.core.model import Status
 
 if TYPE_CHECKING:
+    from refinery.core.config import UserProject
     from refinery.core.model import Task
     from refinery.tasks.files import FileTasks
 
@@ -55,13 +56,38 @@ def command() -> None:
 @json_option
 @common_options(git=False)
 def add(settings: Settings, /, **options: Any) -> int:
-    """Write a new task file with TITLE, and print its id and path.
+    """Write a new task file with TITLE, and print its id and path; where tasks are issues, open one.
 
     With several projects, -p says whose task it is; where projects share a folder, the file names the project.
     """
+    from refinery.cli.task_issues import are_issues
+
+    slug, registered = _one_project(settings)
+    if str(options["body"]) == "-":
+        options["body"] = sys.stdin.read()
+    if are_issues(registered):
+        return _add_issue(settings, slug, options)
+    return _add_file(settings, slug, options)
+
+
+def _add_issue(settings: Settings, slug: str, options: dict[str, Any]) -> int:
+    from refinery.cli.output import print_json, say, shown
+    from refinery.cli.task_issues import open_issue
+
+    made = open_issue(settings, slug, options, str(options["body"]))
+    for note in made.notes:
+        say(f"note: {note}")
+    if settings.json:
+        print_json({"id": str(made.number), "path": made.url, "project": slug})
+    else:
+        click.echo(f"{made.number}  {shown(made.url)}")
+    return 0
+
+
+def _add_file(settings: Settings, slug: str, options: dict[str, Any]) -> int:
     from refinery.cli.output import print_json, say, shown
 
-    slug, source, is_shared = _one_source(settings)
+    source, is_shared = _folder(settings, slug)
     known = source.all()
     task = _new_task(options, source, project=slug if is_shared else "")
     path = source.add(task, options["folder"])
@@ -80,13 +106,10 @@ def _new_task(options: dict[str, Any], source: "FileTasks", project: str) -> "Ta
 
     from refinery.core.model import Task
 
-    body = str(options["body"])
-    if body == "-":
-        body = sys.stdin.read()
     return Task(
         id=options["task_id"] or _free_id(options["title"], source),
         title=options["title"],
-        body=body,
+        body=str(options["body"]),
         status=Status(options["status"]),
         type=options["kind"],
         priority=options["priority"],
@@ -200,7 +223,7 @@ def show(settings: Settings, /, task_id: str, caller: str) -> int:
 @json_option
 @common_options(git=False)
 def edit(settings: Settings, /, task_id: str, changes: tuple[str, ...], editor: bool) -> int:
-    """Set front matter values of a task, and keep every other byte of its file.
+    """Set front matter values of a task, and keep every other byte of its file. An issue is edited on GitHub.
 
     Lists (depends_on, labels) are given comma-separated; `key=` empties a value. status=ready has a blocked, failed
     or reviewed task done again.
@@ -264,44 +287,63 @@ def _in_editor(source: "FileTasks", task_id: str) -> None:
     click.edit(filename=task.source if task is not None else broken or source.get(task_id).source)
 
 
-def _sources(settings: Settings) -> "dict[str, FileTasks]":
-    """The task folders of the projects that were asked for; the repositories are not looked at."""
+def _picked(settings: Settings) -> "dict[str, UserProject]":
+    """The projects that were asked for; their repositories are not looked at."""
     from refinery.configured import read_user
     from refinery.errors import UsageError
-    from refinery.tasks.files import FileTasks
 
-    home = settings.open_home(create=False)
-    picked = settings.pick(read_user(home).projects)
+    picked = settings.pick(read_user(settings.home_of_projects()).projects)
     if not picked:
         raise UsageError(
             "no project is registered in this home",
             remedy="`refinery init SLUG --repo PATH_OR_URL --tasks FOLDER` registers one",
         )
-    return {
-        slug: FileTasks(Path(each.tasks).expanduser(), home.cache / f"tasks-{slug}")
-        for slug, each in picked.items()
-    }
+    return picked
 
 
-def _one_source(settings: Settings) -> "tuple[str, FileTasks, bool]":
-    """The one project to add to, its folder, and whether another project has the same folder."""
-    from refinery.configured import read_user
+def _one_project(settings: Settings) -> "tuple[str, UserProject]":
+    """The one project to add to."""
     from refinery.errors import UsageError
 
-    found = _sources(settings)
+    found = _picked(settings)
     if len(found) > 1:
         raise UsageError(f"a new task belongs to one project of {', '.join(found)}", remedy="name it with -p")
-    slug, source = next(iter(found.items()))
-    everyone = read_user(settings.open_home(create=False)).projects.values()
-    folders = [Path(each.tasks).expanduser().resolve() for each in everyone]
-    return slug, source, folders.count(source.folder) > 1
+    return next(iter(found.items()))
+
+
+def _files(settings: Settings, slug: str, registered: "UserProject") -> "FileTasks":
+    from refinery.project import folder_of
+    from refinery.tasks.files import FileTasks
+
+    cache = settings.open_home(create=False).cache / f"tasks-{folder_of(slug)}"
+    return FileTasks(Path(registered.tasks).expanduser(), cache)
+
+
+def _folder(settings: Settings, slug: str) -> "tuple[FileTasks, bool]":
+    """A project's task folder, and whether another project has the same one."""
+    from refinery.configured import read_user
+
+    everyone = read_user(settings.open_home(create=False)).projects
+    source = _files(settings, slug, everyone[slug])
+    folders = [Path(each.tasks).expanduser().resolve() for each in everyone.values()]
+    return source, folders.count(source.folder) > 1
 
 
 def _source_of(settings: Settings, task_id: str) -> "FileTasks":
-    """The folder that holds a task, readable or not; else the first, which says what is wrong."""
-    found = list(_sources(settings).values())
-    for source in found:
+    """The folder that holds a task, readable or not; else the first, which says what is wrong.
+
+    Raises:
+        UsageError: it is an issue.
+    """
+    from refinery.cli.task_issues import are_issues, refuse_edit
+
+    picked = _picked(settings)
+    found = {slug: _files(settings, slug, each) for slug, each in picked.items() if not are_issues(each)}
+    for source in found.values():
         look = source.all()
         if task_id in look.tasks or any(problem.task == task_id for problem in look.problems):
             return source
-    return found[0]
+    issues = next((slug for slug, each in picked.items() if are_issues(each)), "")
+    if issues and (task_id.isdecimal() or not found):
+        raise refuse_edit(settings, issues, task_id)
+    return next(iter(found.values()))

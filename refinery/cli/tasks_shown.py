@@ -1,7 +1,7 @@
 """Tasks as `task list` and `task show` tell of them: the file, the claim, the pull, and what stands in the way."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from refinery.core import claims
 from refinery.core.blockers import Reason
@@ -15,7 +15,10 @@ from refinery.queue import Queue, belongs, queue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One task. `claim` is its tip's, live or not; `why` the reasons against starting it, in words."""
+    """One task. `claim` is its tip's, live or not; `why` the reasons against starting it, in words.
+
+    `problem` is what its source has against it: an issue that nobody trusted handed over, say.
+    """
 
     project: str
     task: Task
@@ -25,6 +28,7 @@ class Row:
     claim: Claim | None
     is_claimed: bool
     pull: Pull | None
+    problem: Problem | None = None
 
     def to_json(self) -> dict[str, object]:
         """The front matter's keys, then claim, pull and readiness."""
@@ -37,6 +41,7 @@ class Row:
             "in_project": self.project,
             "ready": self.is_ready,
             "reasons": [each.to_json() for each in self.reasons],
+            "problem": str(self.problem) if self.problem is not None else None,
             "claim": {
                 "is_live": self.is_claimed,
                 "holder": claim.holder,
@@ -72,7 +77,9 @@ def rows(project: Project, caller: str) -> Rows:
     ready = {task.id for task in found.ready}
     others = [task for _, task in sorted(seen.tasks.tasks.items()) if task.id not in ready]
     ours = [*found.ready, *(task for task in others if belongs(task, project.slug))]
-    return Rows(tuple(_row(project, task, seen, found) for task in ours), seen.tasks.problems)
+    problems = {problem.task: problem for problem in seen.tasks.problems}
+    made = (replace(_row(project, task, seen, found), problem=problems.get(task.id)) for task in ours)
+    return Rows(tuple(made), seen.tasks.problems)
 
 
 def find(projects: Sequence[Project], task_id: str, caller: str) -> Row:
@@ -103,12 +110,15 @@ def told(row: Row) -> Iterator[tuple[str, str]]:
     yield "id", task.id
     yield "title", task.title
     yield "status", str(task.status)
-    yield "file", task.source
+    yield ("issue" if task.source.endswith(f"#{task.id}") else "file"), task.source
     for name in ("type", "priority", "project", "assignee", "depends_on", "labels", "agent", "parent"):
         value = getattr(task, name)
         if value not in ("", ()):
             yield name, ", ".join(value) if isinstance(value, tuple) else str(value)
     yield "ready", "yes" if row.is_ready else "no"
+    if row.problem is not None:
+        yield "", row.problem.message
+        yield "", f"  → {row.problem.remedy}"
     for each in row.reasons:
         yield "", each.text
         yield "", f"  → {each.cure}"

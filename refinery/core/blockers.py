@@ -39,16 +39,17 @@ class Blocker(StrEnum):
     BACKING_OFF = "backing-off"
 
 
-_AGAIN: Final = "set `status: ready` to have it done again"
+_READY: Final = "set `status: ready` (of an issue: put the label on again)"
+_AGAIN: Final = f"{_READY} to have it done again"
 _TEXT: Final[dict[Blocker, tuple[str, str]]] = {
-    Blocker.INBOX: ("it is in the inbox", "set `status: ready` once it may be started"),
-    Blocker.DORMANT: ("it is dormant", "set `status: ready` to wake it"),
+    Blocker.INBOX: ("it is in the inbox", f"{_READY} once it may be started"),
+    Blocker.DORMANT: ("it is dormant", f"{_READY} to wake it"),
     Blocker.FINISHED: ("it is {status}", _AGAIN),
     Blocker.LANDED: ("its work has landed", "set `status: done`; `refinery reconcile` does it too"),
-    Blocker.BLOCKED: ("it is blocked: {why}", "settle that, then set `status: ready`"),
+    Blocker.BLOCKED: ("it is blocked: {why}", f"settle that, then {_READY}"),
     Blocker.IN_REVIEW: (
         "it is in review: {why}",
-        "review its pull, or set `status: ready` once the pull is closed to have it done again",
+        f"review its pull, or, once that is closed, {_AGAIN}",
     ),
     Blocker.STALLED: (
         "it says in_progress, and no claim says who works on it",
@@ -70,7 +71,7 @@ _TEXT: Final[dict[Blocker, tuple[str, str]]] = {
         "correct or remove the dependency, or add {task}",
     ),
     Blocker.DEPENDENCY_UNREADABLE: (
-        "it depends on {task}, whose file cannot be used ({where})",
+        "it depends on {task}, which cannot be used ({where})",
         "mend {where}",
     ),
     Blocker.DEPENDENCY_CYCLE: (

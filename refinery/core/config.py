@@ -96,6 +96,15 @@ class PolicyConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrustConfig:
+    """Who may hand over an issue besides those with write, maintain or admin permission."""
+
+    allow: Annotated[
+        tuple[str, ...], Key("Exact logins; Apps with their ending, as dependabot[bot]", "logins")
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsConfig:
     """How long, how often, how much."""
 
@@ -111,6 +120,10 @@ class LimitsConfig:
     processes: Annotated[int | None, Key("The most processes of an agent, setup or check", ge=1)] = None
     max_file: Annotated[int, Key("The largest file that may be published", "size", gt=0)] = 100_000_000
     repairs: Annotated[int, Key("Attempts to repair an open pull", ge=0, le=100)] = 2
+    pool: Annotated[
+        int, Key("Worktrees that a swarm keeps prepared, setup included; 0: none", ge=0, le=64)
+    ] = 2
+    pool_bytes: Annotated[int, Key("The most that they may take on disk", "size", ge=0)] = 10_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +145,19 @@ class ProjectConfig:
     agent: Annotated[str, Key("The agent for tasks that name none")] = ""
     prompt: Annotated[str, Key("Text that is added to every prompt")] = ""
     setup: Annotated[tuple[Argv, ...], Key("Prepares a fresh worktree", "commands")] = ()
+    setup_inputs: Annotated[
+        tuple[str, ...],
+        Key(
+            "What setup reads: a worktree prepared before other files changed still serves; none: all",
+            "globs",
+        ),
+    ] = ()
     verify: Annotated[tuple[Argv, ...], Key("Early advice that can only worsen an outcome", "commands")] = ()
     checks: Annotated[Mapping[str, CheckConfig], Key("Commands that decide a landing", "checks")] = field(
         default_factory=dict
     )
     policy: Annotated[PolicyConfig, Key("What may merge without a person")] = PolicyConfig()
+    trust: Annotated[TrustConfig, Key("Whose issues are taken")] = TrustConfig()
     limits: Annotated[LimitsConfig, Key("How long, how often, how much")] = LimitsConfig()
     budgets: Annotated[BudgetsConfig, Key("The most that agents may cost")] = BudgetsConfig()
     sandbox: Annotated[
@@ -152,9 +173,17 @@ class ProjectConfig:
 class UserProject:
     """A registered project."""
 
-    repository: Annotated[str, Key("A path or URL", "text")]
-    tasks: Annotated[str, Key("The folder of task files", "text")]
+    repository: Annotated[str, Key("A path or URL, or github:OWNER/NAME", "text")]
+    tasks: Annotated[str, Key("The folder of task files; github: the repository's issues", "text")]
     base: Annotated[str, Key("Instead of the project's own base", "branch")] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitHubConfig:
+    """Which GitHub, and how to log in there. The environment's credentials win; see docs/github.md."""
+
+    api: Annotated[str, Key("An Enterprise server, as https://HOST; none: github.com", "text")] = ""
+    token_file: Annotated[str, Key("A file with nothing but a token in it", "text")] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +213,7 @@ class UserConfig:
         default_factory=dict
     )
     defaults: Annotated[DefaultsConfig, Key("What to assume without a flag")] = DefaultsConfig()
+    github: Annotated[GitHubConfig, Key("GitHub, where projects are there")] = GitHubConfig()
     retention: Annotated[RetentionConfig, Key("How long `clean` keeps things")] = RetentionConfig()
 
 

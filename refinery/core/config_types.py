@@ -14,10 +14,12 @@ from refinery.core.claims import LONGEST
 from refinery.core.config import Argv
 from refinery.core.model import Role
 from refinery.core.paths import branch_glob, glob
+from refinery.core.places import is_github_slug
 
 # An agent gets no forge token and no say over git (docs/security.md), whatever a configuration asks for.
 _KEPT_BACK: Final = ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "GH_ENTERPRISE_TOKEN", "GIT_DIR")
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_LOGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\[bot\])?")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -119,15 +121,15 @@ def _within_a_lease(seconds: float) -> float:
 
 
 def slug(value: str) -> str:
-    """`value`, if it can name a project in paths on every system.
+    """`value`, if it can name a project: in paths on every system, or as OWNER/NAME on GitHub.
 
     Raises:
         ValueError: it cannot; the message says what may stand there.
     """
-    if not _SLUG.fullmatch(value):
+    if not _SLUG.fullmatch(value) and not is_github_slug(value):
         raise ValueError(
             f"{value!r} cannot name a project: use up to 64 of a-z, 0-9, dot, dash and underscore, "
-            "with a letter or digit first"
+            "with a letter or digit first; or OWNER/NAME, as on GitHub"
         )
     return value
 
@@ -135,6 +137,14 @@ def slug(value: str) -> str:
 def _name(value: str) -> str:
     if not _NAME.fullmatch(value):
         raise ValueError(f"{value!r} is not a name: use letters, digits, dot, dash and underscore")
+    return value
+
+
+def _login(value: str) -> str:
+    if not _LOGIN.fullmatch(value):
+        raise ValueError(
+            f"{value!r} is not a login: write it exactly, without @ or *; an App's ends in [bot]"
+        )
     return value
 
 
@@ -187,6 +197,7 @@ KINDS: Final[dict[str, Any]] = {
     "globs": tuple[Annotated[str, AfterValidator(_glob)], ...],
     "branches": tuple[Annotated[str, AfterValidator(_branch_glob)], ...],
     "branch": Annotated[str, AfterValidator(_branch)],
+    "logins": tuple[Annotated[str, AfterValidator(_login)], ...],
     "text": Annotated[str, StringConstraints(min_length=1)],
     "title": Title,
     "name": Name,

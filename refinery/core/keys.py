@@ -6,10 +6,12 @@ different keys differ even where case or Unicode form is folded. Every key is on
 """
 
 import hashlib
+import re
 from typing import Final
 
 _PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-")
 _LONGEST: Final = 240
+_HASHED: Final = re.compile(r"_z[0-9a-f]{64}\Z")
 
 
 def key_for(name: str) -> str:
@@ -25,6 +27,19 @@ def key_for(name: str) -> str:
     if len(key) > _LONGEST:
         return _escape(raw[:60]) + "_z" + hashlib.sha256(raw).hexdigest()
     return key
+
+
+def name_of(key: str) -> str | None:
+    """The name whose key this is; None where it cannot be told: the key was cut, or is nobody's."""
+    if _HASHED.search(key):
+        return None
+    parts = re.split(r"_([0-9a-f]{2})", key)
+    raw = b"".join(
+        bytes.fromhex(part) if index % 2 else part.encode("utf-8", "surrogateescape")
+        for index, part in enumerate(parts)
+    )
+    name = raw.decode("utf-8", "surrogateescape")
+    return name if name and key_for(name) == key else None
 
 
 def _escape(raw: bytes) -> str:

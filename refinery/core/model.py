@@ -185,13 +185,14 @@ class ReviewState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """A person's review, given on commit `head`."""
+    """A review, given on commit `head`. `is_trusted`: by somebody who may write; others' words reach no prompt."""
 
     author: str
     state: ReviewState
     head: str
     at: float
     body: str = ""
+    is_trusted: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +209,8 @@ class Comment:
 class Pull:
     """A pull request. `head` is the branch's commit at the last publication, `base` a branch name, `tip` its own ref.
 
-    `same_repository` is False for a fork's pull; `merged_as` is the landed commit.
+    `same_repository` is False for a fork's pull; `merged_as` is the landed commit. `is_queued`: it waits in the
+    forge's own merge queue. `unknown` names what the forge did not tell of it.
     """
 
     number: int
@@ -228,6 +230,8 @@ class Pull:
     opened_at: float = 0.0
     closed_at: float = 0.0
     same_repository: bool = True
+    is_queued: bool = False
+    unknown: tuple[str, ...] = ()
     tip: str = ""
 
     @property
@@ -275,7 +279,8 @@ class ForgeState:
     """Everything of a forge that rules look at, observed once. Keys: claims by task key, landing/freezes by base key.
 
     `heads` maps branch names to SHAs. `preserved` lists refs below `refs/refinery/preserved/`. `checks` are by
-    subject. `problems` names refs that could not be read.
+    subject. `required` are the checks, by name and App, that the forge itself asks for on a base; an empty App means
+    any. `problems` names refs that could not be read.
     """
 
     claims: Mapping[str, ClaimTip] = field(default_factory=dict)
@@ -285,6 +290,7 @@ class ForgeState:
     freezes: Mapping[str, Freeze] = field(default_factory=dict)
     preserved: Mapping[str, str] = field(default_factory=dict)
     checks: Mapping[str, tuple[Check, ...]] = field(default_factory=dict)
+    required: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
     def pull_of(self, key: str) -> Pull | None:

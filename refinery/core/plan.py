@@ -106,8 +106,18 @@ class _View:
         reasons = self._itself(task)
         if task.depends_on:
             reasons += self._dependencies(task)
-        stands = self._standing(task, now)
+        stands = self._explained(task, self._standing(task, now))
         return replace(stands, reasons=(*reasons, *stands.reasons)) if reasons else stands
+
+    def _explained(self, task: Task, stands: Readiness) -> Readiness:
+        """A task that its source blocks (an issue that nobody trusted handed over) is blocked for that reason."""
+        problem = self._broken.get(task.id) if task.status is Status.BLOCKED else None
+        if problem is None:
+            return stands
+        told = reason(Blocker.BLOCKED, why=problem.message)
+        return replace(
+            stands, reasons=tuple(told if each.code is Blocker.BLOCKED else each for each in stands.reasons)
+        )
 
     def _standing(self, task: Task, now: float) -> Readiness:
         """Most tasks have neither claim nor pull: then the status alone decides, alike for all."""

@@ -52,6 +52,7 @@ class Code(StrEnum):
     CHECK_FAILED = "check-failed"
     CHECK_NOT_RUN = "check-did-not-run"
     DEPENDENCY_DEAD = "dependency-dead"
+    FORGE_REFUSES = "forge-refuses"
     # What may still come by itself.
     CLAIM_UNREADABLE = "claim-unreadable"
     CLAIMED = "claimed"
@@ -60,6 +61,7 @@ class Code(StrEnum):
     CHECK_MISSING = "check-missing"
     DEPENDENCY_WAITING = "dependency-waiting"
     IN_THE_WAY = "in-the-way"
+    QUEUED = "queued"
     UNKNOWN = "unknown"
 
 
@@ -72,6 +74,7 @@ WAITS: Final = frozenset(
         Code.CHECK_MISSING,
         Code.DEPENDENCY_WAITING,
         Code.IN_THE_WAY,
+        Code.QUEUED,
         Code.UNKNOWN,
     }
 )
@@ -181,6 +184,10 @@ _TEXT: Final[dict[Code, tuple[str, str]]] = {
         "the task it depends on, {task}, is {status}",
         "do {task} after all, or remove the dependency",
     ),
+    Code.FORGE_REFUSES: (
+        "the forge does not merge it: {why}",
+        "give the branch what its rules ask for, or " + _BY_HAND,
+    ),
     Code.CLAIM_UNREADABLE: (
         "the task's claim cannot be read ({why}), which counts as held",
         "upgrade refinery, or let `refinery doctor` explain the claim",
@@ -200,6 +207,7 @@ _TEXT: Final[dict[Code, tuple[str, str]]] = {
         "{path} has local changes in a checkout of {base}, which landing would overwrite",
         "commit, stash or remove {path} there",
     ),
+    Code.QUEUED: ("it is in the forge's own merge queue", "wait for the queue"),
     Code.UNKNOWN: ("{what} is not known yet", "wait; if it stays so, run `refinery doctor`"),
 }
 

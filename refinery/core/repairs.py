@@ -51,6 +51,16 @@ class Repair:
     tip: ClaimTip | None
     why: str
 
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the mender's own claim says while it mends, so that the next one goes on if it dies (F22)."""
+        if self.kind in (Mend.FINISH_LANDING, Mend.SHOW_DONE):
+            return Outcome.MERGED
+        if self.kind is Mend.SHOW_STATUS:
+            return Outcome.WAITING
+        claim = self.tip.claim if self.tip is not None else None
+        return claim.outcome if self.kind is Mend.FINISH_WORK and claim is not None else None
+
 
 def repairs(tasks: TaskList, state: ForgeState, now: float) -> tuple[Repair, ...]:
     """Every task's repair, in the order of their ids. Tasks without a claim are not judged: see `stalled`."""
@@ -80,7 +90,9 @@ def _abandoned(task: Task, tip: ClaimTip, claim: Claim, state: ForgeState) -> Re
     who = f"{claim.holder} died"
     if claim.outcome is Outcome.MERGED:
         return Repair(Mend.FINISH_LANDING, task, tip, f"{who} after landing it")
-    if claim.role is Role.WORK and claim.outcome is not None and state.heads.get(task.branch) == claim.head:
+    if claim.outcome is Outcome.WAITING:
+        return Repair(Mend.SHOW_STATUS, task, tip, f"{who} before its status was shown")
+    if claim.outcome is not None and state.heads.get(task.branch) == claim.head:
         return Repair(Mend.FINISH_WORK, task, tip, f"{who} after the push")
     return Repair(Mend.GIVE_BACK, task, tip, f"{who} at work")
 

@@ -100,6 +100,11 @@ def neutralise(text: str) -> str:
     return _TRAILER.sub("> ", text)
 
 
+def public_line(text: str, limit: int = 100) -> str:
+    """Agent-written `text` as a title: `one_line`, then `neutralise`, whose breaks `one_line` would take out again."""
+    return neutralise(one_line(text, limit))
+
+
 _SHAPES: Final = re.compile(
     r"gh[pousr]_[A-Za-z0-9_.-]{16,}"
     r"|github_pat_[A-Za-z0-9_]{20,}"

@@ -36,8 +36,11 @@ class _FieldError(ValueError):
         self.key = key
 
 
-def parse(raw: bytes, path: str, stem: str) -> Task | Problem | None:
-    """The task in a file's bytes; None if it is none. `path` is for messages, `stem` the spare id."""
+def parse(raw: bytes, path: str, stem: str, *, is_task: bool = False) -> Task | Problem | None:
+    """The task in a file's bytes; None if it is none. `path` is for messages, `stem` the spare id.
+
+    `is_task`: it is one anyway (an issue), so its front matter needs neither `id` nor `status`.
+    """
     try:
         document = split(raw)
         if document is None:
@@ -45,7 +48,7 @@ def parse(raw: bytes, path: str, stem: str) -> Task | Problem | None:
         fields = load(document.header)
     except FrontMatterError as error:
         return Problem(path=printable(path), message=error.message, line=error.line, task=stem, remedy=_MEND)
-    if "id" not in fields and "status" not in fields:
+    if not is_task and "id" not in fields and "status" not in fields:
         return None
     try:
         return _task(fields, document.text[document.body :], path, stem)

@@ -136,7 +136,7 @@ def judge(snapshot: Snapshot, policy: Policy, now: float) -> Verdict:
         *tree_reasons([proof for proof in (snapshot.change, snapshot.result) if proof is not None], policy),
         *_check_reasons(snapshot, policy),
         *_dependency_reasons(snapshot),
-        *(reason(Code.UNKNOWN, what=what) for what in snapshot.unknown),
+        *(reason(Code.UNKNOWN, what=what) for what in (*snapshot.unknown, *snapshot.pull.unknown)),
     )
     if any(not each.waits for each in reasons):
         return Verdict(Decision.REFUSE, reasons)
@@ -185,6 +185,8 @@ def _pull_reasons(snapshot: Snapshot, policy: Policy) -> Iterator[Reason]:
         yield reason(Code.FORK)
     if pull.draft:
         yield reason(Code.DRAFT)
+    if pull.is_queued:
+        yield reason(Code.QUEUED)
     if not _is_base_allowed(pull.base, snapshot.default_base, policy.bases):
         yield reason(Code.BASE_NOT_ALLOWED, base=pull.base)
     if snapshot.freeze is not None:

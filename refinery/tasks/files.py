@@ -11,6 +11,7 @@ from refinery.core import tasks, text
 from refinery.core.lease import Lease
 from refinery.core.model import Problem, Status, Task, TaskList
 from refinery.core.reasons import printable
+from refinery.core.status_comment import Note
 from refinery.errors import TaskFileError, UsageError
 from refinery.tasks import cache as caches
 from refinery.tasks.rewrite import create, read, rewrite
@@ -94,7 +95,7 @@ class FileTasks:
 
         self._rewrite(task.id, changes)
 
-    def mirror(self, lease: Lease, task: Task, status: Status) -> None:
+    def mirror(self, lease: Lease, task: Task, status: Status, note: Note | None = None) -> None:  # noqa: ARG002 - files carry no notes
         """Show `status` in the task's file, under the lease on that task.
 
         Raises:

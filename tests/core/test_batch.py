@@ -9,7 +9,7 @@ from refinery.batch import Step, green_prefix
 @given(st.integers(0, 40), st.integers(0, 40))
 def test_f24_the_longest_green_prefix_in_few_questions(size, first_bad):
     """F24: the prefix before the first bad pull, with at most log2 + 2 runs of the checks."""
-    steps = [Step(judged=None, commit=str(number), tree="", result=None) for number in range(size)]
+    steps = [Step(judged=None, parent="", commit=str(number), tree="", result=None) for number in range(size)]
     asked = []
 
     def passes(step):

@@ -309,3 +309,12 @@ def test_settings_are_plain_values():
     """Adapters get a dataclass, not a model."""
     settings = parse_project("agents: {a: {command: [x], arguments: [y]}}", "c").agents["a"].settings()
     assert replace(settings, model="m").arguments == ("y",)
+
+
+def test_f28_the_trust_list_is_exact():
+    """F28: logins and Apps by their whole name; a pattern or a mention would let in others than were meant."""
+    config = parse_project("trust:\n  allow: [mona, 'dependabot[bot]']\n", "refinery.yml")
+    assert config.trust.allow == ("mona", "dependabot[bot]")
+    for name in ("@mona", "*", "mona*", "[bot]", "a b", "mona[BOT]x"):
+        with pytest.raises(ConfigError, match=r"refinery.yml:2: trust.allow\[0\]: .*is not a login"):
+            parse_project(f"trust:\n  allow: ['{name}']\n", "refinery.yml")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinery.core.keys import key_for
+from refinery.core.keys import key_for, name_of
 
 NAMES = st.text(min_size=1, max_size=200).map(lambda name: name.encode("utf-8", "replace").decode())
 ODD = [
@@ -107,3 +107,16 @@ def test_odd_names_all_differ():
 
 def fold(key):
     return unicodedata.normalize("NFKC", key).casefold()
+
+
+@given(NAMES)
+def test_a_key_tells_its_name(name):
+    """Unless it was cut, the name comes back; nothing is ever taken for another name."""
+    assert name_of(key_for(name)) in (name, None)
+    assert len(name.encode()) > 60 or name_of(key_for(name)) == name
+
+
+@pytest.mark.parametrize("key", ["", "A", "a_2", "_41_", "a_61", "x/y", key_for("x" * 5000)])
+def test_what_is_nobodys_key_tells_no_name(key):
+    """A branch that a person named `polecat/something` belongs to no task by accident."""
+    assert name_of(key) is None

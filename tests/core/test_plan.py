@@ -591,3 +591,12 @@ def test_the_order_is_total_and_stable(tasks, dice):
     queues = [plan(listed(*some), state(), NOW, caller="me", attempts=3).ready for some in (tasks, shuffled)]
     assert queues[0] == queues[1]
     assert len({order(each) for each in tasks}) == len(tasks)
+
+
+def test_f28_a_task_that_its_source_blocks_says_why():
+    """F28: an issue that nobody trusted handed over is blocked, and the reason is the source's."""
+    why = Problem(path="acme/widgets#12", task="12", message="the label was put on by eve")
+    made = plan(
+        listed(task("12", Status.BLOCKED), problems=[why]), ForgeState(), NOW, caller="me", attempts=3
+    )
+    assert [each.text for each in made.skipped["12"]] == ["it is blocked: the label was put on by eve"]

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from refinery.core.sanitise import MARK, Redactor, clean, fence, neutralise, one_line, redact, visible
+from refinery.core.sanitise import (
+    MARK,
+    Redactor,
+    clean,
+    fence,
+    neutralise,
+    one_line,
+    public_line,
+    redact,
+    visible,
+)
 
 # Pieces that make hidden, commanding and secret text, so that random joins of them are dangerous.
 PIECES = st.lists(
@@ -169,6 +179,16 @@ def test_agents_text_notifies_and_commands_nobody(text):
     assert any(re.search(pattern, text) for pattern in acting)
     assert not any(re.search(pattern, safe) for pattern in acting)
     assert safe.replace("\u200b", "").removeprefix("> ").strip() == text.strip()
+
+
+@pytest.mark.parametrize("text", ["Fixes #12", "ping @octocat", "Refinery-Claim: b\nc", "tidy [skip ci]"])
+def test_a_title_of_agents_words_acts_no_more_than_a_text(text):
+    """One line, and still neutral: cleaning after neutralising would take the breaks out again."""
+    line = public_line(text)
+    assert neutralise(line) == line
+    assert "\n" not in line
+    assert public_line(line) == line
+    assert not re.search(r"Fixes #|@octocat|^Refinery-|\[skip ci", line)
 
 
 @given(PIECES)

@@ -4,7 +4,7 @@ import pytest
 
 from refinery.core.blockers import Blocker, reason
 from refinery.core.claims import SKEW
-from refinery.core.model import Claim, ClaimState, ClaimTip, ForgeState, Role, Task
+from refinery.core.model import Claim, ClaimState, ClaimTip, ForgeState, Pull, Role, Task
 from refinery.core.outcomes import Outcome
 from refinery.core.swarm import (
     Cause,
@@ -175,6 +175,22 @@ def test_what_becomes_ready_by_itself():
     assert next_instant(tasks[2:], why, state, "here") is None
     stuck = {"back": (*why["back"], reason(Blocker.DEPENDENCY_UNKNOWN, task="x"))}
     assert next_instant([tasks[0]], stuck, state, "here") is None
+
+
+@pytest.mark.parametrize(
+    ("role", "has_pull", "until"),
+    [(Role.MERGE, False, 90.0 + SKEW), (Role.MERGE, True, None), (Role.PERSON, False, None)],
+)
+def test_a_dead_reconciler_is_waited_for(role, has_pull, until):
+    """It was giving the task back (F3); what a merger holds has a pull, and what a person holds is the person's."""
+    pulls = (
+        {1: Pull(number=1, task="a", branch="polecat/a", head="h", base="main", title="A")}
+        if has_pull
+        else {}
+    )
+    state = ForgeState(claims={"a": claim("a", role=role)}, pulls=pulls)
+    why = {"a": (reason(Blocker.CLAIMED, holder="bot", role=str(role), until="later"),)}
+    assert next_instant([Task(id="a", title="A")], why, state, "here") == until
 
 
 def test_a_dead_merger_is_waited_for():

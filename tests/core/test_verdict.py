@@ -48,6 +48,8 @@ BLOCKERS = {
     "no label": (pull(labels=()), Code.NO_LABEL),
     "another label": (pull(labels=("bug",)), Code.NO_LABEL),
     "hold": (pull(labels=("polecat", "Hold")), Code.HOLD),
+    "queued": (pull(is_queued=True), Code.QUEUED),
+    "pull_unknown": (pull(unknown=("its reviews",)), Code.UNKNOWN),
     "fork": (pull(same_repository=False), Code.FORK),
     "draft": (pull(draft=True), Code.DRAFT),
     "another base": (pull(base="release"), Code.BASE_NOT_ALLOWED),
@@ -173,9 +175,10 @@ def test_all_reasons_are_collected(names):
 
 
 def test_every_code_has_words_and_can_occur():
-    """Each code has a sentence and a cure, and each is given by some perturbation (one only by the landing)."""
+    """Each code has a sentence and a cure, and each is given by some perturbation (two only by the landing)."""
     assert set(_TEXT) == set(Code)
-    occurring = {code for _, code in BLOCKERS.values()} | {Code.NO_CHECKS, Code.FILE_CHANGED, Code.IN_THE_WAY}
+    at_landing = {Code.IN_THE_WAY, Code.FORGE_REFUSES}
+    occurring = {code for _, code in BLOCKERS.values()} | {Code.NO_CHECKS, Code.FILE_CHANGED} | at_landing
     assert occurring == set(Code)
 
 

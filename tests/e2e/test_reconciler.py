@@ -65,10 +65,10 @@ def test_finish_work_completes_what_was_pushed(scene, where):
             return
         plain, release = project.tasks.mirror, project.forge.write_claim
 
-        def mirror(lease, task, status):
+        def mirror(lease, task, status, note=None):
             if status is Status.REVIEW and where == "mirror":
                 os._exit(9)
-            plain(lease, task, status)
+            plain(lease, task, status, note)
 
         def write(ref, claim, parent):
             return die() if claim.state == "released" else release(ref, claim, parent)

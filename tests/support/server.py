@@ -1,9 +1,10 @@
 """A real git server over HTTP: `git http-backend` behind a small threading server on loopback."""
 
+import base64
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 
 class _Backend(BaseHTTPRequestHandler):
     root: ClassVar[Path]
+    password: ClassVar[str] = ""
+    watch: ClassVar[Callable[[str], None]]
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class names it so)
@@ -25,6 +28,8 @@ class _Backend(BaseHTTPRequestHandler):
         self._serve()
 
     def _serve(self) -> None:
+        if self.password and not self._may_enter():
+            return
         url = urlsplit(self.path)
         env = {
             "PATH": os.environ["PATH"],
@@ -53,6 +58,18 @@ class _Backend(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def _may_enter(self) -> bool:
+        given = self.headers.get("Authorization", "")
+        if base64.b64decode(given.removeprefix("Basic ")).decode().partition(":")[2] == self.password:
+            type(self).watch(self.path)
+            return True
+        self._body()
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="git"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return False
+
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
             return self.rfile.read(int(self.headers.get("Content-Length", "0")))
@@ -70,9 +87,13 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve(root: Path) -> Iterator[str]:
-    """Serve every repository below `root` for fetch and push; yields the base URL."""
-    handler = type("Handler", (_Backend,), {"root": root})
+def serve(root: Path, password: str = "", watch: Callable[[str], None] = lambda _: None) -> Iterator[str]:
+    """Serve every repository below `root` for fetch and push; yields the base URL.
+
+    With a password, only those who give it; `watch` is called with each path that they ask for, while git waits.
+    """
+    attributes = {"root": root, "password": password, "watch": staticmethod(watch)}
+    handler = type("Handler", (_Backend,), attributes)
     server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

@@ -1,0 +1,1 @@
+"""The GitHub forge: claims by refs, pulls by REST and GraphQL, over one careful HTTP client."""
