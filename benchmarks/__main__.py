@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-NAMES = ("startup", "claim", "task", "readiness", "pool")
+NAMES = ("startup", "claim", "task", "readiness", "pool", "swarm", "swarm_idle", "swarm_landing")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -93,15 +93,19 @@ class InTheWayError(RefineryError):
 
 
 class LandingRefusedError(RefineryError):
-    """The forge does not merge pull `number`, in its own words `why`; nothing landed of it, or of what follows it."""
+    """The forge does not merge pull `number`, in its own words `why`; nothing landed of it, or of what follows it.
+
+    `is_behind`: its rules want the base's present commit in the branch first.
+    """
 
     outcome = Outcome.WAITING
 
-    def __init__(self, number: int, why: str, *, is_queued: bool = False) -> None:
+    def __init__(self, number: int, why: str, *, is_queued: bool = False, is_behind: bool = False) -> None:
         super().__init__(f"the forge did not merge pull {number}: {why}")
         self.number = number
         self.why = why
         self.is_queued = is_queued
+        self.is_behind = is_behind
 
 
 class FrozenError(RefineryError):

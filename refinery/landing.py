@@ -31,7 +31,7 @@ from refinery.errors import (
 )
 from refinery.git import Signature
 from refinery.judging import Judge, Judged
-from refinery.ports import Landed, LandingItem, LandingPlan
+from refinery.ports import BranchPush, Landed, LandingItem, LandingPlan
 from refinery.process import Stop, StopFlag
 from refinery.project import Project, View, view
 
@@ -150,7 +150,8 @@ class Line:
                 self.options.echo(f"{error.message}; what was about to land is judged again")
                 return
             except LandingRefusedError as error:
-                yield self._refused(group[0].judged, error), ""
+                if not error.is_behind:  # else its branch was brought up to date: judged again
+                    yield self._refused(group[0].judged, error), ""
                 return
             for step in group:
                 yield replace(step.judged, verdict=Verdict(Decision.MERGE)), commit or step.commit
@@ -237,7 +238,10 @@ class Line:
         )
         try:
             landed = self._move(plan)
-        except (RefMovedError, InTheWayError, LandingRefusedError):
+        except LandingRefusedError as error:
+            self._give_back([self._catch_up(plan)] if error.is_behind else held)
+            raise
+        except (RefMovedError, InTheWayError):
             self._give_back(held)
             raise
         self._verify(plan, landed, seen)
@@ -266,6 +270,27 @@ class Line:
                 self._give_back(held)
                 raise
         return held
+
+    def _catch_up(self, plan: LandingPlan) -> Lease:
+        """Merge the base into the branch, fenced, and record the new head: its checks begin anew, then it may land."""
+        (item,) = plan.items
+        pull, mirror, state = item.pull, self.project.mirror, self.forge.observe()
+        base = state.heads[plan.base]
+        self.forge.sync(state, [plan.base])
+        predicted = mirror.predict(base, pull.head)
+        if predicted.conflicts:
+            return item.lease
+        who = Signature("Refinery", "refinery@localhost", self.forge.now())
+        words = f"Merge {plan.base} into {pull.branch}\n"
+        merged = mirror.commit(predicted.tree, [pull.head, base], who, who, words)
+        push = BranchPush(branch=pull.branch, old=pull.head, new=merged, base=base)
+        try:
+            lease = self.forge.push(item.lease, replace(item.lease.claim, head=merged), push)
+        except RefMovedError as error:
+            self.options.echo(error.message)
+            return item.lease
+        self.options.echo(f"pull {pull.number}: its branch was behind {plan.base}, which is now merged into it")
+        return lease
 
     def _give_back(self, held: Sequence[Lease]) -> None:
         why = "moved while landing"

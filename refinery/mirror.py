@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NoReturn
 
-from refinery.errors import GitError, TamperedError
+from refinery.errors import ForgeUnavailableError, GitError, TamperedError
 from refinery.git import Completed, Git, Signature, commit_bytes, write_object
 from refinery.git_credentials import GitCredentials
 from refinery.skeleton import difference, write_skeleton
@@ -36,7 +36,7 @@ _LOST_LOCK: Final = (
     "unable to update local ref",
 )
 _TRIES: Final = 12
-_STALE_LOCK: Final = 600.0  # seconds; the mirror's locks are held for milliseconds
+_STALE_LOCK: Final = 60.0  # seconds; the mirror's locks are held for milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +147,9 @@ class Mirror:
                 raise fetch_error(source, done.code, done.err)
             _clear_stale_lock(self.path, done.err)
             time.sleep(random.uniform(0.01, 0.1))  # noqa: S311  (spreads contenders, guards nothing)
-        raise GitError(
-            f"the refs of {self.path} stay locked: {done.err.strip()}", code=done.code, stderr=done.err
+        raise ForgeUnavailableError(
+            f"the refs of {self.path} stay locked: {done.err.strip()}",
+            remedy="a killed git left a lock; a minute after that it is removed by itself",
         )
 
     def default_branch(self, source: str, timeout: float | None = None, *, is_url: bool = False) -> str:

@@ -266,9 +266,9 @@ class Supervisor:
         if fresh or event.merged:
             self._news()
 
-    def _on_line(self, slot: Slot, text: str) -> None:
-        """Plain output: of the reconciler its report, of others a warning or a traceback."""
-        if slot is self._mender:
+    def _on_line(self, slot: Slot, text: str, is_output: bool) -> None:
+        """Plain text: what the reconciler puts out is its report; all else is a warning, a pause or a traceback."""
+        if slot is self._mender and is_output:
             self._mended.append(text)
         else:
             self._show.line(slot.prefix, text)

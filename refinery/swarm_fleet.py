@@ -54,7 +54,7 @@ class Fleet:
         self,
         stop: StopFlag,
         on_event: Callable[[Slot, Event], None],
-        on_line: Callable[[Slot, str], None],
+        on_line: Callable[[Slot, str, bool], None],
         on_end: Callable[[Slot, Child], None],
     ) -> None:
         self._stop = stop
@@ -80,7 +80,7 @@ class Fleet:
         try:
             slot.child = Child.start(slot.args, slot.cores)
         except OSError as error:
-            self._on_line(slot, f"cannot be started: {error}")
+            self._on_line(slot, f"cannot be started: {error}", False)
             if not slot.retry(now):
                 slot.gone = Ended.GIVEN_UP
             return
@@ -110,12 +110,12 @@ class Fleet:
         is_events = child.is_events(pipe)
         for line in child.read(pipe, self._selector):
             if not is_events:
-                self._on_line(slot, line)
+                self._on_line(slot, line, False)
                 continue
             try:
                 event = decode(line)
             except ValueError:
-                self._on_line(slot, line)
+                self._on_line(slot, line, True)
             else:
                 self._on_event(slot, event)
 

@@ -124,3 +124,12 @@ def processes_of(folder: Path) -> list[str]:
             if str(folder) in words and int(entry.name) != os.getpid():
                 found.append(words)
     return found
+
+
+@pytest.mark.slow
+def test_the_same_story_over_github():
+    """`refinery demo --github`: issues and pulls of a made-up GitHub, and every task ends as its story says."""
+    done = refinery("demo", "--github", "--json")
+    told = json.loads(done.stdout)
+    assert [row["id"] for row in told["tasks"] if row["differences"]] == []
+    assert (done.returncode, told["ok"], len(told["tasks"])) == (0, True, len(SCENES))

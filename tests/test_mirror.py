@@ -121,7 +121,7 @@ def test_fetch_leaves_a_fresh_lock_alone(machine: Machine, monkeypatch: pytest.M
     commit(machine.repo, {"a": "1"})
     lock = machine.mirror.path / "refs/remotes/origin/main.lock"
     lock.touch()
-    with pytest.raises(GitError, match="stay locked"):
+    with pytest.raises(ForgeUnavailableError, match="stay locked"):
         machine.sync()
     assert lock.exists()
 

@@ -33,9 +33,12 @@ _WIDEST: Final = 120
 @click.option(
     "--workers", type=click.IntRange(1, 16), default=2, show_default=True, help="Workers side by side."
 )
+@click.option(
+    "--github", "is_github", is_flag=True, help="The same story over a made-up GitHub on this machine."
+)
 @json_option
 @common_options
-def command(settings: Settings, /, keep: bool, workers: int) -> int:
+def command(settings: Settings, /, keep: bool, workers: int, is_github: bool) -> int:
     """Let a swarm with a scripted agent work on a small package, offline, and merge what may be merged.
 
     Thirteen tasks with a story each: some land, some wait for a person, some fail. The exit code is 0 only if every
@@ -48,7 +51,7 @@ def command(settings: Settings, /, keep: bool, workers: int) -> int:
     stop = StopFlag()
     teller = _Teller(settings)
     try:
-        with stop.on_signals(), demo_folder(keep) as stage:
+        with stop.on_signals(), demo_folder(keep=keep, is_github=is_github) as stage:
             teller.begin(stage, workers, keep=keep)
             played = play(stage, workers, stop, teller.line)
     finally:
@@ -69,7 +72,7 @@ class _Teller:
 
         self.settings = settings
         self.shown = shown
-        starts = [*_NEWS, *(re.escape(scene.id) + ":" for scene in SCENES)]
+        starts = [*_NEWS, *(re.escape(scene.id) + ":" for scene in SCENES), r"\d+:"]
         self._news = re.compile("|".join(starts))
         self.started = time.monotonic()
 

@@ -97,8 +97,11 @@ def _register(
     user = read_user(home)
     wanted = _wanted(user, slug, *given)
     known = replace(user, projects={**user.projects, slug: wanted})
-    project = open_project(home, known, slug, hooks=connections.hooks())
+    with connections.explained():
+        project = open_project(home, known, slug, hooks=connections.hooks())
     row = _mirrored(project, connections)
+    if _are_issues(wanted.tasks):
+        project.tasks.all()  # issues that are switched off, or not shown to us, are better known now
     # The base is written down: a person who checks out another branch must not move where tasks land.
     home.register(slug, repository=wanted.repository, tasks=wanted.tasks, base=project.base)
     return row

@@ -82,7 +82,8 @@ def _inspected(settings: "Settings", name: str) -> tuple[Connection, Inspection]
     user = read_user(home)
     project = UserProject(repository=PREFIX + name, tasks=ISSUES)
     known = user if name in user.projects else replace(user, projects={**user.projects, name: project})
-    found = inspect(home, known, name, connections)
+    with connections.explained():
+        found = inspect(home, known, name, connections)
     return connections.of(name)[0], found
 
 

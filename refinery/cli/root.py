@@ -37,6 +37,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "clean": ("clean", "Remove old transcripts, logs and discarded worktrees."),
     "config": ("config", "Show, check and describe the configuration."),
     "demo": ("demo", "Show the whole thing on a temporary project."),
+    "fake-github": ("fake_github", "Serve a made-up GitHub on this machine, to try things out."),
     "completion": ("completion", "Print the script for your shell's completion."),
 }
 

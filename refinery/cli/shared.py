@@ -3,13 +3,14 @@
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from refinery.cli.output import say
-from refinery.errors import UsageError
+from refinery.errors import ForgeUnavailableError, UsageError
 
 if TYPE_CHECKING:
     from refinery.cli.common import Settings
@@ -39,6 +40,20 @@ class Connections:
     def of(self, slug: str) -> "list[Connection]":
         """Those of a project: its code's, and its tasks' where they are the issues of another repository."""
         return self._by_project.get(slug, [])
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """A block that opens projects: where git gets no answer, GitHub's API may know why, and say it better.
+
+        Raises:
+            LoginError, UnusableRepositoryError: that is why.
+        """
+        try:
+            yield
+        except ForgeUnavailableError:
+            for connection in (each for made in self._by_project.values() for each in made):
+                connection.client.get(f"/repos/{connection.repository}", "login")
+            raise
 
     def _keep(self, slug: str, connection: "Connection") -> None:
         self._by_project.setdefault(slug, []).append(connection)
@@ -72,8 +87,11 @@ def projects(
     """The projects that `-p` names, or all registered ones; `afresh` as in `open_projects`."""
     from refinery.wiring import open_projects
 
-    hooks = (connections or Connections(settings)).hooks()
-    return open_projects(settings.home_of_projects(), settings.projects, afresh=afresh, hooks=hooks)
+    connections = connections or Connections(settings)
+    with connections.explained():
+        return open_projects(
+            settings.home_of_projects(), settings.projects, afresh=afresh, hooks=connections.hooks()
+        )
 
 
 def one_project(settings: "Settings", what: str, *, afresh: bool = False) -> "Project":

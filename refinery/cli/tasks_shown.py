@@ -120,6 +120,8 @@ def told(row: Row) -> Iterator[tuple[str, str]]:
         yield "", row.problem.message
         yield "", f"  → {row.problem.remedy}"
     for each in row.reasons:
+        if row.problem is not None and row.problem.message in each.text:
+            continue  # the same, with a cure that fits less well
         yield "", each.text
         yield "", f"  → {each.cure}"
     if claim is not None:

@@ -75,9 +75,10 @@ def _repair(task: Task, state: ForgeState, now: float) -> Repair | None:
         return None
     if claim.state is ClaimState.HELD:
         return _abandoned(task, tip, claim, state)
-    pull = _merged(task, state)
-    is_shown = claim.mirror is Status.DONE or task.status in FINAL
-    if pull is not None and not is_shown and claim.acquired_at <= pull.closed_at:
+    pull = _merged(task, claim, state)
+    # DONE that nobody recorded is recorded too: else a person could never open the task again.
+    is_shown = claim.mirror is Status.DONE or task.status in FINAL - {Status.DONE}
+    if pull is not None and not is_shown:
         return Repair(Mend.SHOW_DONE, task, tip, f"pull {pull.number} was merged")
     if task.status is Status.IN_PROGRESS and claim.mirror not in (None, Status.IN_PROGRESS):
         return Repair(Mend.SHOW_STATUS, task, tip, "nobody holds it, whatever was written late")
@@ -88,7 +89,7 @@ def _abandoned(task: Task, tip: ClaimTip, claim: Claim, state: ForgeState) -> Re
     if claim.role is Role.PERSON:
         return None
     who = f"{claim.holder} died"
-    if claim.outcome is Outcome.MERGED:
+    if claim.outcome is Outcome.MERGED or (claim.role is Role.MERGE and _merged(task, claim, state)):
         return Repair(Mend.FINISH_LANDING, task, tip, f"{who} after landing it")
     if claim.outcome is Outcome.WAITING:
         return Repair(Mend.SHOW_STATUS, task, tip, f"{who} before its status was shown")
@@ -97,9 +98,12 @@ def _abandoned(task: Task, tip: ClaimTip, claim: Claim, state: ForgeState) -> Re
     return Repair(Mend.GIVE_BACK, task, tip, f"{who} at work")
 
 
-def _merged(task: Task, state: ForgeState) -> Pull | None:
+def _merged(task: Task, claim: Claim, state: ForgeState) -> Pull | None:
+    """The task's pull, if it was merged under this claim or after it; GitHub tells the time in whole seconds."""
     pull = state.pull_of(task.key)
-    return pull if pull is not None and pull.state is PullState.MERGED else None
+    if pull is None or pull.state is not PullState.MERGED:
+        return None
+    return pull if int(claim.acquired_at) <= pull.closed_at else None
 
 
 def stalled(

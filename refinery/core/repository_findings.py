@@ -23,7 +23,8 @@ def about_repository(facts: RepositoryFacts, needs: Needs) -> Iterator[Finding]:
     who = f", as {facts.login}" if facts.login else ""
     yield Finding(OK, "credentials", f"{facts.credentials}{who}")
     yield _archived(facts)
-    yield _permissions(facts)
+    if facts.access:
+        yield _permissions(facts)
     yield _clock(facts)
     if needs.has_tasks:
         yield _issues(facts)

@@ -51,7 +51,7 @@ class Outlook:
     landed: tuple[str, ...]
 
 
-def look(project: Project) -> Outlook:
+def look(project: Project, scenes: Sequence[Scene] = SCENES) -> Outlook:
     """One look at the demo's project, judged as a worker and a merger would."""
     seen = view(project)
     judge = Judge(project)
@@ -61,7 +61,7 @@ def look(project: Project) -> Outlook:
         if pull.state is PullState.OPEN
     }
     return Outlook(
-        tasks=tuple(_ended(scene, project, seen, judged) for scene in SCENES),
+        tasks=tuple(_ended(scene, project, seen, judged) for scene in scenes),
         landed=tuple(_landed(project, seen)),
     )
 

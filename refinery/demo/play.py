@@ -13,6 +13,7 @@ from typing import Final
 from refinery.core.outcomes import Outcome, exit_code
 from refinery.demo.crew import Crew
 from refinery.demo.ends import Outlook, look
+from refinery.demo.hosted import cast, hosted
 from refinery.demo.stage import Stage, build
 from refinery.errors import RefineryError
 from refinery.process import StopFlag
@@ -41,11 +42,15 @@ class Played:
 
 
 @contextmanager
-def demo_folder(keep: bool) -> Iterator[Stage]:
-    """A temporary folder for the demo; gone afterwards unless it is to be kept."""
+def demo_folder(*, keep: bool, is_github: bool = False) -> Iterator[Stage]:
+    """A temporary folder for the demo; gone afterwards unless it is to be kept. A made-up GitHub goes in any case."""
     folder = Path(tempfile.mkdtemp(prefix="refinery-demo-")).resolve()
     try:
-        yield Stage(folder)
+        if is_github:
+            with hosted(folder / "github") as hub:
+                yield Stage(folder, cast(), hub)
+        else:
+            yield Stage(folder)
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
@@ -93,7 +98,7 @@ def play(stage: Stage, workers: int, stop: StopFlag, on_line: Callable[[str, str
 
     on_line("$", f"refinery -p demo {' '.join(_SWARM)}")
     _expect("swarm", Crew(stage.home, stop, pass_on).run(*_SWARM, *_ANY_MACHINE, *_STOPS_SOON))
-    return Played(look(stage.project()), time.monotonic() - started)
+    return Played(look(stage.project(), stage.scenes), time.monotonic() - started)
 
 
 def _expect(verb: str, code: int) -> None:

@@ -7,9 +7,11 @@ import sys
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from refinery.core.model import Status, Task
+from refinery.core.places import ISSUES, PREFIX
+from refinery.demo.hosted import REPOSITORY, furnish
 from refinery.demo.shop import FILES
 from refinery.demo.story import AGENT, IMPATIENT, SCENES, Scene
 from refinery.errors import RefineryError
@@ -17,6 +19,9 @@ from refinery.home import Home
 from refinery.project import Project
 from refinery.tasks.files import FileTasks
 from refinery.wiring import open_projects
+
+if TYPE_CHECKING:
+    from refinery.testing import FakeGitHub
 
 SLUG: Final = "demo"
 _AUTHOR: Final = ("-c", "user.name=Shop", "-c", "user.email=shop@example.org")
@@ -36,9 +41,11 @@ limits:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where everything of the demo lies."""
+    """Where everything of the demo lies; with `hub`, code, pulls and tasks are on that made-up GitHub."""
 
     folder: Path
+    scenes: tuple[Scene, ...] = SCENES
+    hub: "FakeGitHub | None" = None
 
     @property
     def home(self) -> Path:
@@ -47,8 +54,8 @@ class Stage:
 
     @property
     def repository(self) -> Path:
-        """The bare repository that holds code, claims and pulls."""
-        return self.folder / "till.git"
+        """The bare repository that holds code and claims."""
+        return self.folder / "till.git" if self.hub is None else self.hub.folder(REPOSITORY)
 
     @property
     def tasks(self) -> Path:
@@ -68,15 +75,15 @@ def build(stage: Stage, workers: int) -> None:
     Raises:
         RefineryError: git could not make the repository.
     """
-    _make_repository(stage, workers)
-    source = FileTasks(stage.tasks)
-    stage.tasks.mkdir()
-    for scene in SCENES:
-        source.add(_task(scene))
+    if stage.hub is None:
+        _make_repository(stage, workers)
+        _write_tasks(stage)
+    else:
+        furnish(stage.hub, _files(workers), stage.scenes)
     agent = stage.folder / "agent.py"
     agent.write_bytes(files("refinery.demo").joinpath("agent.py").read_bytes())
     script = stage.folder / "script.json"
-    steps = {scene.id: [asdict(step) for step in scene.steps] for scene in SCENES}
+    steps = {scene.id: [asdict(step) for step in scene.steps] for scene in stage.scenes}
     script.write_text(json.dumps(steps, indent=1), "utf-8")
     home = Home.open(stage.home)
     command = [sys.executable, "-I", str(agent), str(script)]
@@ -84,7 +91,15 @@ def build(stage: Stage, workers: int) -> None:
     home.config_file.write_text(
         f"agents: {json.dumps(agents)}\ndefaults: {{agent: {AGENT}}}\nprojects:\n", "utf-8"
     )
-    home.register(SLUG, repository=str(stage.repository), tasks=str(stage.tasks))
+    place = (str(stage.repository), str(stage.tasks)) if stage.hub is None else (PREFIX + REPOSITORY, ISSUES)
+    home.register(SLUG, repository=place[0], tasks=place[1])
+
+
+def _write_tasks(stage: Stage) -> None:
+    source = FileTasks(stage.tasks)
+    stage.tasks.mkdir()
+    for scene in stage.scenes:
+        source.add(_task(scene))
 
 
 def _task(scene: Scene) -> Task:
@@ -102,9 +117,7 @@ def _task(scene: Scene) -> Task:
 def _make_repository(stage: Stage, workers: int) -> None:
     """A person's checkout, committed and cloned bare, as anybody's project begins."""
     work = stage.folder / "first"
-    checks = json.dumps([sys.executable, "-m", "unittest", "discover", "-q", "-s", "tests", "-t", "."])
-    config = _REFINERY_YML.format(tests=checks, workers=workers)
-    for name, text in {**FILES, "refinery.yml": config}.items():
+    for name, text in _files(workers).items():
         path = work / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
@@ -112,6 +125,12 @@ def _make_repository(stage: Stage, workers: int) -> None:
     _git("-C", str(work), "add", "--all")
     _git("-C", str(work), *_AUTHOR, "commit", "--quiet", "--message", "A till for a small shop")
     _git("clone", "--quiet", "--bare", str(work), str(stage.repository))
+
+
+def _files(workers: int) -> dict[str, str]:
+    """The package, and its configuration."""
+    checks = json.dumps([sys.executable, "-m", "unittest", "discover", "-q", "-s", "tests", "-t", "."])
+    return {**FILES, "refinery.yml": _REFINERY_YML.format(tests=checks, workers=workers)}
 
 
 def _git(*args: str) -> None:

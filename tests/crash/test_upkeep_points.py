@@ -14,6 +14,7 @@ import pytest
 from support import crash
 from support.aftermath import go_on, problems, work_on
 from support.crash import CRASHED, sampled, survey
+from support.repos import git
 from support.scene import Scene, ended, forked, wait_for
 
 from refinery import publish
@@ -114,9 +115,11 @@ class Stalled(crash.Stage):
         yield from problems(self.scene, list(self.tasks), branches, LATER, ("e",))
         if (end := self.scene.claim("e")).reason != WHY or self.scene.status("e") != "blocked":
             yield f"e is {self.scene.status('e')}: {end.reason}"
-        kept = [ref for ref in self.scene.preserved("a") if self.scene.has(f"{ref}:half.txt")]
-        if len(kept) != 1:
-            yield f"the dead worker's half is at {kept}"
+        kept = {git(self.scene.git_dir, "rev-parse", f"{ref}^{{tree}}") for ref in self.scene.preserved("a")}
+        if len(kept) != 1 or not self.scene.has(
+            f"{kept.pop()}:half.txt"
+        ):  # killed in between, it is kept twice
+            yield f"the dead worker's half is at {self.scene.preserved('a')}"
 
 
 class Untidy(crash.Stage):

@@ -115,7 +115,7 @@ def test_give_back_makes_the_task_ready_and_keeps_its_work(scene, monkeypatch, w
         if where == "mirror":
             project.tasks.mirror = die
         elif where == "begin":
-            monkeypatch.setattr("refinery.working.begin", die)
+            monkeypatch.setattr("refinery.working.worktree_for", die)
         else:
             project.forge.push = die
 

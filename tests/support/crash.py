@@ -145,7 +145,11 @@ class Stage:
         operations, starts, requests = counted(self.act)
         before = [("before", number) for number in range(1, operations + 1)]
         git = [(how, number) for number in range(1, starts + 1) for how in ("after", "killed")]
-        return before + git + [(how, number) for number in range(1, requests + 1) for how in ("sent", "answered")]
+        return (
+            before
+            + git
+            + [(how, number) for number in range(1, requests + 1) for how in ("sent", "answered")]
+        )
 
 
 def survey(stage: Stage, points: list[Point]) -> list[str]:

@@ -37,7 +37,7 @@ from refinery.forges.github.remarks import Remarks
 from refinery.forges.github.rules import RuleBook
 from refinery.git import Signature
 from refinery.mirror import ORIGIN, Mirror
-from refinery.ports import Landed, LandingItem, LandingPlan, PullDraft
+from refinery.ports import BranchPush, Landed, LandingItem, LandingPlan, PullDraft
 
 _TIMEOUT: Final = 600.0
 _PATIENCE: Final = 30.0  # seconds that a request waits for a rate limit while a lease runs
@@ -60,6 +60,12 @@ class Place:
     base: str
     has_issue_tasks: bool
     label: Callable[[str], str]
+
+
+def _is_behind(pull: Pull, heads: Mapping[str, str]) -> bool:
+    """Whether its branch moved, which a listing does not show where two changes fall into one second."""
+    is_open = pull.state is PullState.OPEN and pull.same_repository
+    return is_open and heads.get(pull.branch, pull.head) != pull.head
 
 
 class GitHubForge(GitForge):
@@ -95,7 +101,10 @@ class GitHubForge(GitForge):
         def task_of(key: str) -> str:
             return names.get(key) or name_of(key) or f"(branch {key})"
 
-        seen = self._pulls.look(self._place.label(tip), task_of)
+        label = self._place.label(tip)
+        seen = self._pulls.look(label, task_of)
+        if any(_is_behind(pull, state.heads) for pull in seen.pulls.values()):
+            seen = self._pulls.look(label, task_of, is_fresh=True)
         seen = self._claimed(state, seen, task_of)
         bases = {pull.base for pull in seen.pulls.values() if pull.state is PullState.OPEN}
         return replace(
@@ -145,6 +154,12 @@ class GitHubForge(GitForge):
             and replace(old, expires_at=claim.expires_at) == claim
         )
 
+    def push(self, lease: Lease, claim: Claim, push: BranchPush) -> Lease:
+        """As git does; whatever pull the branch has is another one now."""
+        moved = super().push(lease, claim, push)
+        self._pulls.expire()
+        return moved
+
     def open_pull(self, lease: Lease, draft: PullDraft) -> Pull:
         """Open it, or update the open one of the same branch and base; then label it."""
         body = self._remarks.signed(self._body(draft), lease)
@@ -190,6 +205,8 @@ class GitHubForge(GitForge):
         """Merge one pull by the API, with its expected head; then move the claims, and read back."""
         (item,) = plan.items
         self._expect(plan)
+        for lease in (landing_lease, item.lease):
+            self._still(lease)
         merging = Merging(self._client, self._place.repository, item)
         if self._rules.of(plan.base).has_queue:
             merging.enqueue()
@@ -209,6 +226,12 @@ class GitHubForge(GitForge):
         self.sync(ForgeState(heads={plan.base: row.sha}), [plan.base])
         if self._mirror.tree_of(row.sha) != self._mirror.tree_of(plan.old):
             raise RefMovedError(ref, row.sha)
+
+    def _still(self, lease: Lease) -> None:
+        """A merge cannot be fenced, so the claims are looked at right before it: RefMovedError for a lost one."""
+        row = self._refs.tip(lease.ref)
+        if row is None or row.sha != lease.tip:
+            raise RefMovedError(lease.ref, row.sha if row is not None else None)
 
     def _landed(self, base: str, sha: str) -> tuple[str, str]:
         """Tree and first parent of a landed commit, as GitHub's repository has it."""

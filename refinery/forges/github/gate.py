@@ -46,7 +46,9 @@ class Gate:
         self._told = 0.0
         self._is_counted = True
         self._patience = patience
-        self.bound = math.inf  # seconds: as long as something waits for us, a lease say, patience is no longer
+        self.bound = (
+            math.inf
+        )  # seconds: as long as something waits for us, a lease say, patience is no longer
 
     @contextmanager
     def patience(self, seconds: float) -> Iterator[None]:

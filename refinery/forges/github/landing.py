@@ -74,7 +74,9 @@ class Merging:
         if isinstance(problem, AnswerLostError):
             return
         if found["state"] != "open" or found["mergeable"] is not None:
-            raise LandingRefusedError(pull.number, problem.words or problem.message) from problem
+            is_behind = found["mergeable_state"] == "behind"
+            words = problem.words or problem.message
+            raise LandingRefusedError(pull.number, words, is_behind=is_behind) from problem
 
     def enqueue(self) -> None:
         """Hand it to the merge queue, with the expected head.

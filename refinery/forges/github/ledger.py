@@ -15,8 +15,10 @@ from dataclasses import asdict, dataclass, field, replace
 from io import FileIO
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from refinery.forges.github.limits import Limited, Pace
+from refinery.forges.github.address import is_loopback
+from refinery.forges.github.limits import UNPACED, Limited, Pace
 
 _LONGEST_LIMIT: Final = 3700.0  # seconds; GitHub's hour, and a little
 _LONGEST_DEBT: Final = 3600.0
@@ -41,9 +43,13 @@ class Ledger:
 
     @classmethod
     def shared(cls, folder: Path, api_url: str, secret: str) -> "Ledger":
-        """The ledger of an identity; its file's name tells nothing about the secret."""
+        """The ledger of an identity; its file's name tells nothing about the secret.
+
+        A server on this machine is nobody's but ours: it is not spared.
+        """
         name = hashlib.sha256(f"{api_url}\n{secret}".encode()).hexdigest()[:16]
-        return cls(folder / f"github-{name}.json")
+        is_ours = is_loopback(urlsplit(api_url).hostname or "")
+        return cls(folder / f"github-{name}.json", UNPACED if is_ours else None)
 
     @contextmanager
     def opened(self, local: float, now: float) -> Iterator[Page]:

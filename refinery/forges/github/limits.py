@@ -125,3 +125,6 @@ class Pace:
         if is_content:
             after = replace(after, created=(*(each for each in self.created if each > at - _HOUR), at))
         return after, wait
+
+
+UNPACED: Final = Pace(Bucket(1e9, 1e9), Bucket(1e9, 1e9))

@@ -15,7 +15,7 @@ from refinery.core.model import Check, Pull
 from refinery.errors import ForgeUnavailableError, UsageError
 from refinery.forges.github.client import Client
 from refinery.forges.github.documents import PULL_QUERY, PULLS_QUERY
-from refinery.forges.github.errors import QueryError
+from refinery.forges.github.errors import QueryError, UnusableRepositoryError
 from refinery.forges.github.shapes import Json, instant, open_pull_of, pull_of
 
 _AGE: Final = 10.0  # seconds for which the checks of open pulls are taken as seen
@@ -84,17 +84,14 @@ class PullBook:
 
     def _changes(self, label: str) -> str:
         """What is another text once an issue or pull with the label changed; costs no quota while none did."""
-        answer = self._client.get(
-            f"/repos/{self.repository}/issues",
-            "pulls",
-            params={
-                "labels": label,
-                "state": "all",
-                "sort": "updated",
-                "direction": "desc",
-                "per_page": "100",
-            },
-        )
+        newest = {"state": "all", "sort": "updated", "direction": "desc", "per_page": "100"}
+        path = f"/repos/{self.repository}"
+        try:
+            answer = self._client.get(f"{path}/issues", "pulls", params={"labels": label, **newest})
+        except UnusableRepositoryError as error:
+            if error.status != 410:
+                raise
+            answer = self._client.get(f"{path}/pulls", "pulls", params=newest)  # its issues are switched off
         return answer.headers.get("etag", "")
 
     def _is_stale(self) -> bool:
