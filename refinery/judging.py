@@ -41,7 +41,7 @@ class Judge:
         return to_policy(seen.config, self.project.protected)
 
     def _snapshot(self, pull: Pull, seen: View) -> Snapshot:
-        state = seen.state
+        state, task = seen.state, seen.tasks.tasks.get(pull.task)
         plain = Snapshot(
             pull=pull,
             claim=state.claims.get(pull.key),
@@ -49,8 +49,9 @@ class Judge:
             default_base=self.project.base,
             freeze=state.freezes.get(key_for(pull.base)),
             required=state.required.get(pull.base, ()),
-            dependencies=dependencies(seen.tasks.tasks.get(pull.task), seen.tasks, state),
-            unknown=() if pull.task in seen.tasks.tasks else (f"the task {pull.task}",),
+            dependencies=dependencies(task, seen.tasks, state),
+            task_status=task.status if task is not None else None,
+            unknown=() if task is not None else (f"the task {pull.task}",),
         )
         base = state.heads.get(pull.base)
         if base is None or pull.state is not PullState.OPEN:
@@ -77,7 +78,10 @@ class Judge:
             conflicts=prediction.conflicts,
             tree=prediction.tree if clean else "",
             result=known.step(base, prediction.tree) if clean else None,
-            checks=(*state.checks.get(pull.head, ()), *(state.checks.get(prediction.tree, ()) if clean else ())),
+            checks=(
+                *state.checks.get(pull.head, ()),
+                *(state.checks.get(prediction.tree, ()) if clean else ()),
+            ),
         )
 
 

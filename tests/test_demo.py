@@ -17,7 +17,7 @@ from support.repos import git
 
 from refinery.cli.root import run
 from refinery.core.model import Status
-from refinery.demo import ends, stage
+from refinery.demo import play
 from refinery.demo.story import SCENES
 
 
@@ -76,8 +76,7 @@ def test_another_end_than_the_story_says_is_named(temporary, monkeypatch, capsys
     scene = next(each for each in SCENES if each.id == "spelling")
     wrong = replace(scene, end=replace(scene.end, status=Status.DONE, kept="nowhere.py"))
     loyal = next(each for each in SCENES if each.id == "loyalty")
-    for module in (ends, stage):
-        monkeypatch.setattr(module, "SCENES", (wrong, loyal))
+    monkeypatch.setattr(play, "SCENES", (wrong, loyal))
     assert run(["demo", "--json", "--workers", "1"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert (told["ok"], told["wrong"]) == (False, ["spelling"])

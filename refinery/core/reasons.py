@@ -52,6 +52,7 @@ class Code(StrEnum):
     CHECK_FAILED = "check-failed"
     CHECK_NOT_RUN = "check-did-not-run"
     DEPENDENCY_DEAD = "dependency-dead"
+    TASK_ENDED = "task-ended"
     FORGE_REFUSES = "forge-refuses"
     # What may still come by itself.
     CLAIM_UNREADABLE = "claim-unreadable"
@@ -183,6 +184,10 @@ _TEXT: Final[dict[Code, tuple[str, str]]] = {
     Code.DEPENDENCY_DEAD: (
         "the task it depends on, {task}, is {status}",
         "do {task} after all, or remove the dependency",
+    ),
+    Code.TASK_ENDED: (
+        "somebody ended the task: it is {status}",
+        "open the task again, or close the pull, or " + _BY_HAND,
     ),
     Code.FORGE_REFUSES: (
         "the forge does not merge it: {why}",

@@ -16,6 +16,7 @@ from typing import Final
 from refinery.core.additive import Classification, Tier
 from refinery.core.claims import SKEW, is_live
 from refinery.core.model import (
+    FINAL,
     LABEL,
     Check,
     ClaimState,
@@ -85,7 +86,7 @@ class Snapshot:
     `head` is the commit that the branch holds now ("" when it is gone); `tree` the predicted result's; `claim` the
     tip of the task's claim; `change` the proof merge base → head, `result` the proof current base → predicted tree;
     `conflicts` the paths that do not merge; `dependencies` the status of each task that must land first, DONE only
-    if it did; `required` the checks that the forge itself asks for; `unknown` what else the forge did not answer.
+    if it did; `task_status` what its own source says; `required` the checks that the forge itself asks for; `unknown` what else the forge did not answer.
     """
 
     pull: Pull
@@ -101,6 +102,7 @@ class Snapshot:
     checks: tuple[Check, ...] = ()
     required: tuple[tuple[str, str], ...] = ()
     dependencies: Mapping[str, Status | None] = field(default_factory=dict)
+    task_status: Status | None = None
     unknown: tuple[str, ...] = ()
 
 
@@ -136,6 +138,7 @@ def judge(snapshot: Snapshot, policy: Policy, now: float) -> Verdict:
         *tree_reasons([proof for proof in (snapshot.change, snapshot.result) if proof is not None], policy),
         *_check_reasons(snapshot, policy),
         *_dependency_reasons(snapshot),
+        *_task_reasons(snapshot),
         *(reason(Code.UNKNOWN, what=what) for what in (*snapshot.unknown, *snapshot.pull.unknown)),
     )
     if any(not each.waits for each in reasons):
@@ -286,6 +289,12 @@ def _dependency_reasons(snapshot: Snapshot) -> Iterator[Reason]:
             yield reason(Code.DEPENDENCY_DEAD, task=task, status=str(status))
         elif status is not Status.DONE:
             yield reason(Code.DEPENDENCY_WAITING, task=task, status=str(status or "not known"))
+
+
+def _task_reasons(snapshot: Snapshot) -> Iterator[Reason]:
+    """Our own writes end a task only after its pull has landed: of an open one it was a person."""
+    if snapshot.task_status in FINAL:
+        yield reason(Code.TASK_ENDED, status=str(snapshot.task_status))
 
 
 def _look_again(snapshot: Snapshot, now: float) -> float:

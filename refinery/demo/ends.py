@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from refinery.core.model import PullState, Task
-from refinery.demo.story import SCENES, Scene
+from refinery.demo.story import Scene
 from refinery.judging import Judge, Judged
 from refinery.project import Project, View, view
 from refinery.queue import queue
@@ -51,7 +51,7 @@ class Outlook:
     landed: tuple[str, ...]
 
 
-def look(project: Project, scenes: Sequence[Scene] = SCENES) -> Outlook:
+def look(project: Project, scenes: Sequence[Scene]) -> Outlook:
     """One look at the demo's project, judged as a worker and a merger would."""
     seen = view(project)
     judge = Judge(project)

@@ -15,6 +15,7 @@ from refinery.demo.crew import Crew
 from refinery.demo.ends import Outlook, look
 from refinery.demo.hosted import cast, hosted
 from refinery.demo.stage import Stage, build
+from refinery.demo.story import SCENES
 from refinery.errors import RefineryError
 from refinery.process import StopFlag
 
@@ -50,7 +51,7 @@ def demo_folder(*, keep: bool, is_github: bool = False) -> Iterator[Stage]:
             with hosted(folder / "github") as hub:
                 yield Stage(folder, cast(), hub)
         else:
-            yield Stage(folder)
+            yield Stage(folder, SCENES)
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)

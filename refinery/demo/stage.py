@@ -13,7 +13,7 @@ from refinery.core.model import Status, Task
 from refinery.core.places import ISSUES, PREFIX
 from refinery.demo.hosted import REPOSITORY, furnish
 from refinery.demo.shop import FILES
-from refinery.demo.story import AGENT, IMPATIENT, SCENES, Scene
+from refinery.demo.story import AGENT, IMPATIENT, Scene
 from refinery.errors import RefineryError
 from refinery.home import Home
 from refinery.project import Project
@@ -44,7 +44,7 @@ class Stage:
     """Where everything of the demo lies; with `hub`, code, pulls and tasks are on that made-up GitHub."""
 
     folder: Path
-    scenes: tuple[Scene, ...] = SCENES
+    scenes: tuple[Scene, ...]
     hub: "FakeGitHub | None" = None
 
     @property

@@ -60,6 +60,7 @@ class FakeGitHub(Browser):
     """A stateful GitHub on loopback, with its repositories below `folder`. A context manager."""
 
     def __init__(self, folder: Path, *, port: int = 0) -> None:
+        folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
         super().__init__(World(folder))
         self.wire = Api(self.world)

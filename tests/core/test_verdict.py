@@ -112,6 +112,7 @@ BLOCKERS = {
     "dependency unknown": (fact(dependencies={"t-0": None}), Code.DEPENDENCY_WAITING),
     "dependency failed": (fact(dependencies={"t-0": Status.FAILED}), Code.DEPENDENCY_DEAD),
     "dependency cancelled": (fact(dependencies={"t-0": Status.CANCELLED}), Code.DEPENDENCY_DEAD),
+    "cancelled by a person": (fact(task_status=Status.CANCELLED), Code.TASK_ENDED),
     "something unanswered": (fact(unknown=("the branch protection",)), Code.UNKNOWN),
 }
 

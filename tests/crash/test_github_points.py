@@ -47,7 +47,7 @@ def test_every_crash_point_on_github(tmp_path: Path, verb: str) -> None:
 def test_f22_a_merge_that_nobody_recorded_is_finished(
     tmp_path: Path, tasks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F22: GitHub merged, and the merger died before the claims moved: reconcile sees the pull, and the task is done."""
+    """F22: GitHub merged and the merger died before the claims moved: reconcile finishes it."""
     with hub_scene(tmp_path, tasks=tasks) as scene:
         name = str(scene.issue()) if tasks == "github" else "greet"
         if tasks == "files":

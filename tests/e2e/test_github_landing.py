@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from support.hub import NAME, HubScene, hub_scene
 from support.hub_acts import codes, head, meanwhile, published, ready
-from support.scene import ADD
 
 from refinery.core.model import PullState, Status
 from refinery.core.outcomes import Outcome
@@ -162,15 +161,23 @@ def test_github_may_take_its_time_to_find_out_whether_it_merges(scene: HubScene)
     assert ([each.pull for each in report.merged], fault.met) == ([pull], 1)
 
 
-def test_what_closes_an_issue_mid_way_keeps_the_work(scene: HubScene) -> None:
-    """A person closes the issue, or takes the label off, while the agent is at work: published, and never merged."""
+@pytest.mark.parametrize("how", ["unlabelled", "closed"])
+def test_an_issue_that_is_taken_back_mid_way_keeps_its_work_and_merges_nothing(
+    scene: HubScene, how: str
+) -> None:
+    """A person closes the issue, or takes its label off, while the agent is at work."""
     number = scene.issue()
-    with meanwhile(
-        scene, "POST", "git-receive-pack", lambda: scene.hub.unlabel(NAME, number, "polecat", by="mona")
-    ):
+
+    def take_back() -> None:
+        if how == "closed":
+            scene.hub.close(NAME, number, by="mona", reason="not_planned")
+        else:
+            scene.hub.unlabel(NAME, number, "polecat", by="mona")
+
+    with meanwhile(scene, "POST", "git-receive-pack", take_back):
         ran = scene.run()
     assert ran.outcome is Outcome.PUBLISHED
     scene.pass_checks()
-    assert codes(scene.merge()) == {ran.pull: [Code.UNKNOWN]}
-    scene.agent(ADD + "echo 2 > two.txt\n")
+    expected = Code.UNKNOWN if how == "unlabelled" else Code.TASK_ENDED
+    assert codes(scene.merge()) == {ran.pull: [expected]}
     assert scene.run().outcome is Outcome.NOTHING_READY

@@ -67,15 +67,16 @@ def test_a_page_that_github_refuses(bounds, kind):
         ("{ viewer { login } }", 1, 0),
         ('{ repository(owner: "a", name: "b") { issues(first: 50) { nodes { number } } } }', 1, 50),
         (
-            '{ repository(owner: "a", name: "b") { pullRequests(first: 100) { nodes {'
-            " issues: comments(first: 50) { nodes { author { login } reactions(last: 10) { totalCount } } }"
-            " labels(first: 60) { nodes { name } } } } } }",
+            """{ repository(owner: "a", name: "b") { pullRequests(first: 100) { nodes {
+            comments(first: 50) { nodes { author { login } reactions(last: 10) { totalCount } } }
+            labels(first: 60) { nodes { name } } } } } }""",
             52,
             100 + 100 * 50 + 100 * 50 * 10 + 100 * 60,
         ),
         (
-            "query($n: Int!) { viewer { ...All } } fragment All on User { issues(first: $n) { nodes { ... on Issue"
-            " { labels(first: 2) { totalCount } } } } }",
+            """query($n: Int!) { viewer { ...All } }
+            fragment All on User {
+              issues(first: $n) { nodes { ... on Issue { labels(first: 2) { totalCount } } } } }""",
             1,
             7 + 7 * 2,
         ),

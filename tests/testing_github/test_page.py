@@ -13,6 +13,8 @@ import requests
 from support.program import refinery
 from support.repos import git
 
+from refinery.testing import FakeGitHub
+
 PAGE = Path(__file__).parents[2] / "docs" / "fake-github.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
@@ -115,3 +117,11 @@ def test_the_socket_is_reached_whatever_the_folder_is_called(tmp_path):
             assert json.loads(answer.stdout)["web"] == [hub.url]
             where = hub.socket
         assert not where.exists()
+
+
+def test_a_relative_folder_will_do(tmp_path, monkeypatch):
+    """Whoever starts it from a shell names a folder beside it."""
+    monkeypatch.chdir(tmp_path)
+    with FakeGitHub(Path("hub")) as hub:
+        hub.create_repository("acme/widgets", files={"README.md": "hello\n"})
+        assert hub.folder("acme/widgets").is_relative_to(tmp_path)

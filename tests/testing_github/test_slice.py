@@ -171,6 +171,6 @@ def _left_out():
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
                     text = node.value.strip()
-                    if text.startswith(("query ", "mutation ", "query(", "fragment ")) and "{" in text:
-                        if text not in known:
-                            yield f"{path.name}: {text[:40]}"
+                    starts = text.startswith(("query ", "mutation ", "query(", "fragment "))
+                    if starts and "{" in text and text not in known:
+                        yield f"{path.name}: {text[:40]}"

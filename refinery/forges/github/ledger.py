@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from refinery.forges.github.address import is_loopback
 from refinery.forges.github.limits import UNPACED, Limited, Pace
+from refinery.git_credentials import is_loopback
 
 _LONGEST_LIMIT: Final = 3700.0  # seconds; GitHub's hour, and a little
 _LONGEST_DEBT: Final = 3600.0

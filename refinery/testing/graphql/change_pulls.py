@@ -1,33 +1,30 @@
 """Mutations of pulls: opened, reviewed, queued, merged."""
 
-from collections.abc import Callable
 from typing import Any
 
 from refinery.testing import pulls as acts
-from refinery.testing.graphql.changes import mutates
-from refinery.testing.graphql.ids import Given
-from refinery.testing.graphql.problems import unprocessable, unresolved
+from refinery.testing.graphql.changes import mutates, named
+from refinery.testing.graphql.ids import Given, node_id
+from refinery.testing.graphql.paging import Edge
+from refinery.testing.graphql.problems import unprocessable
+from refinery.testing.graphql.pulls import entry_of, row_of
 from refinery.testing.graphql.scope import Scope
-from refinery.testing.state import Issue, Pull, Repository
-from refinery.testing.world import ProblemError
+from refinery.testing.state import Issue, Repository
+
+_REVIEWS = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
 
 
-def _pull(scope: Scope, name: str, role: str = "write") -> tuple[Issue, Pull]:
+def _pull(scope: Scope, name: str, *permissions: str, role: str = "write") -> Issue:
+    """A pull that the viewer may change: in the role, or as its author where that is enough."""
     found = scope.issue(name, is_pull=True)
-    scope.demand(found.repository, "pull_requests", role)
-    if found.pull is None:
-        raise unresolved("a node with the global id of", f"'{name}' as PullRequest")
-    return found, found.pull
+    for permission in permissions or ("pull_requests",):
+        scope.demand(found.repository, permission, role)
+    return found
 
 
-def _done(act: Callable[[], Any]) -> Any:
-    try:
-        return act()
-    except ProblemError as error:
-        words = [
-            str(each.get("message", each)) if isinstance(each, dict) else str(each) for each in error.errors
-        ]
-        raise unprocessable("; ".join([error.message, *words])) from error
+def _own(scope: Scope, name: str) -> Issue:
+    is_author = scope.issue(name, is_pull=True).author is scope.account
+    return _pull(scope, name, role="read" if is_author else "write")
 
 
 @mutates("createPullRequest")
@@ -37,94 +34,92 @@ def create_pull(
     title: str,
     head_ref_name: str,
     base_ref_name: str,
-    body: str = "",
-    *,
-    draft: bool = False,
-    **_unused: Any,
+    **more: Any,
 ) -> dict[str, Any]:
-    """Open a pull."""
-    repository = scope.node(repository_id)
-    if not isinstance(repository, Repository):
-        raise unresolved("a node with the global id of", f"'{repository_id}' as Repository")
-    scope.demand(repository, "pull_requests")
-    made = _done(
-        lambda: acts.open_pull(
-            scope.world,
-            repository,
-            scope.account,
-            title=title,
-            head=head_ref_name,
-            base=base_ref_name,
-            body=body,
-            draft=draft,
-        )
+    """Open a pull, from a branch of the same repository or of the one named."""
+    repository = named(scope, repository_id, Repository)
+    source = named(scope, more.get("head_repository_id", repository_id), Repository)
+    scope.demand(repository, "pull_requests", "read")
+    scope.demand(source, "pull_requests")
+    issue = acts.open_pull(
+        scope.world,
+        repository,
+        scope.account,
+        title=title,
+        head=head_ref_name.rpartition(":")[2],
+        base=base_ref_name,
+        body=more.get("body", ""),
+        draft=more.get("draft", False),
+        head_repository=source,
     )
-    return {"pullRequest": made}
+    row_of(issue).can_maintainer_modify = more.get("maintainer_can_modify", True)
+    return {"pullRequest": issue}
 
 
 @mutates("updatePullRequest")
 def update_pull(
-    scope: Scope, pull_request_id: str, title: str | None = None, body: str | None = None, **_unused: Any
+    scope: Scope, pull_request_id: str, title: str | None = None, body: str | None = None, state: str = ""
 ) -> dict[str, Any]:
-    """Change title or body."""
-    issue, _ = _pull(scope, pull_request_id)
+    """Change title, body or state."""
+    issue = _own(scope, pull_request_id)
     scope.world.edit_issue(issue, scope.account, title=title, body=body)
-    return {"pullRequest": issue}
+    if state:
+        _set_state(scope, issue, state.lower())
+    return {"pullRequest": issue, "actor": scope.account}
 
 
 @mutates("closePullRequest")
 def close_pull(scope: Scope, pull_request_id: str) -> dict[str, Any]:
     """Close it unmerged."""
-    issue, _ = _pull(scope, pull_request_id)
-    scope.world.set_state(issue, scope.account, "closed")
-    return {"pullRequest": issue}
+    return {"pullRequest": _set_state(scope, _own(scope, pull_request_id), "closed")}
 
 
 @mutates("reopenPullRequest")
 def reopen_pull(scope: Scope, pull_request_id: str) -> dict[str, Any]:
     """Open it again, unless it was merged."""
-    issue, row = _pull(scope, pull_request_id)
-    if row.merged:
-        raise unprocessable("Could not open the pull request.")
-    scope.world.set_state(issue, scope.account, "open")
-    return {"pullRequest": issue}
+    return {"pullRequest": _set_state(scope, _own(scope, pull_request_id), "open")}
 
 
-def _drafted(scope: Scope, name: str, *, is_draft: bool) -> dict[str, Any]:
-    issue, row = _pull(scope, name)
-    if row.draft is not is_draft:
-        row.draft = is_draft
-        scope.world.event(issue, "convert_to_draft" if is_draft else "ready_for_review", scope.account)
-    return {"pullRequest": issue}
+def _set_state(scope: Scope, issue: Issue, state: str) -> Issue:
+    if row_of(issue).merged:
+        raise unprocessable(f"Could not {'open' if state == 'open' else 'close'} the pull request.")
+    scope.world.set_state(issue, scope.account, state)
+    return issue
 
 
 @mutates("convertPullRequestToDraft")
 def to_draft(scope: Scope, pull_request_id: str) -> dict[str, Any]:
     """Make a draft of it."""
-    return _drafted(scope, pull_request_id, is_draft=True)
+    return {"pullRequest": _drafted(scope, _own(scope, pull_request_id), is_draft=True)}
 
 
 @mutates("markPullRequestReadyForReview")
 def ready(scope: Scope, pull_request_id: str) -> dict[str, Any]:
     """No longer a draft."""
-    return _drafted(scope, pull_request_id, is_draft=False)
+    return {"pullRequest": _drafted(scope, _own(scope, pull_request_id), is_draft=False)}
+
+
+def _drafted(scope: Scope, issue: Issue, *, is_draft: bool) -> Issue:
+    row = row_of(issue)
+    if row.draft is not is_draft:
+        row.draft = is_draft
+        scope.world.event(issue, "convert_to_draft" if is_draft else "ready_for_review", scope.account)
+    return issue
 
 
 @mutates("addPullRequestReview")
 def add_review(
-    scope: Scope,
-    pull_request_id: str,
-    event: Any = None,
-    body: str = "",
-    commit_oid: str = "",
-    **_unused: Any,
+    scope: Scope, pull_request_id: str, event: str = "", body: str = "", commit_oid: str = ""
 ) -> dict[str, Any]:
-    """Review it."""
-    issue, _ = _pull(scope, pull_request_id, "read")
-    states = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED"}
-    state = states.get(str(event), "COMMENTED")
-    made = _done(lambda: acts.review(scope.world, issue, scope.account, state, body, commit_oid))
-    return {"pullRequestReview": Given(issue, made)}
+    """Approve, ask for changes, or comment; the fake keeps no review that is not handed in."""
+    issue = _pull(scope, pull_request_id, role="read")
+    if event not in _REVIEWS:
+        raise unprocessable(
+            "The fake takes reviews with one of the events APPROVE, REQUEST_CHANGES and COMMENT."
+        )
+    made = acts.review(scope.world, issue, scope.account, _REVIEWS[event], body, commit_oid)
+    given = Given(issue, made)
+    return {"pullRequestReview": given, "reviewEdge": Edge(node_id(given), given)}
 
 
 @mutates("mergePullRequest")
@@ -134,48 +129,49 @@ def merge(
     expected_head_oid: str = "",
     commit_headline: str = "",
     commit_body: str = "",
-    merge_method: Any = "MERGE",
-    **_unused: Any,
+    merge_method: str = "MERGE",
 ) -> dict[str, Any]:
     """Merge it, if its head is still the expected one."""
-    issue, _ = _pull(scope, pull_request_id)
-    _done(
-        lambda: acts.merge(
-            scope.world,
-            issue,
-            scope.account,
-            sha=expected_head_oid,
-            method=str(merge_method).lower(),
-            title=commit_headline,
-            message=commit_body,
-        )
+    issue = _pull(scope, pull_request_id, "contents")
+    acts.merge(
+        scope.world,
+        issue,
+        scope.account,
+        sha=expected_head_oid,
+        method=merge_method.lower(),
+        title=commit_headline,
+        message=commit_body,
     )
     return {"pullRequest": issue, "actor": scope.account}
 
 
 @mutates("enqueuePullRequest")
-def enqueue(
-    scope: Scope, pull_request_id: str, expected_head_oid: str = "", **_unused: Any
-) -> dict[str, Any]:
+def enqueue(scope: Scope, pull_request_id: str, expected_head_oid: str = "") -> dict[str, Any]:
     """Put it into the merge queue."""
-    issue, _ = _pull(scope, pull_request_id)
-    _done(lambda: acts.enqueue(scope.world, issue, scope.account, expected_head_oid))
-    return {"mergeQueueEntry": None}
+    issue = _pull(scope, pull_request_id, "contents")
+    acts.enqueue(scope.world, issue, scope.account, expected_head_oid)
+    return {"mergeQueueEntry": entry_of(issue)}
 
 
 @mutates("dequeuePullRequest")
 def dequeue(scope: Scope, id: str) -> dict[str, Any]:  # noqa: A002  (GitHub's name)
     """Take it out again."""
-    issue, row = _pull(scope, id)
-    row.is_queued = False
+    issue = _pull(scope, id, "contents")
+    entry = entry_of(issue)
+    if entry is None:
+        raise unprocessable("Pull request is not in the merge queue")
+    row_of(issue).is_queued = False
     scope.world.event(issue, "removed_from_merge_queue", scope.account)
-    return {"mergeQueueEntry": None}
+    return {"mergeQueueEntry": entry}
 
 
 @mutates("enablePullRequestAutoMerge")
-def arm(scope: Scope, pull_request_id: str, **_unused: Any) -> dict[str, Any]:
+def arm(scope: Scope, pull_request_id: str, expected_head_oid: str = "") -> dict[str, Any]:
     """Arm auto-merge: here so that a test can show that nobody does."""
-    issue, row = _pull(scope, pull_request_id)
+    issue = _pull(scope, pull_request_id, "contents")
+    row = row_of(issue)
+    if expected_head_oid not in ("", row.head_sha):
+        raise unprocessable("Expected head oid does not match")
     row.auto_merge_by = scope.account
     return {"pullRequest": issue, "actor": scope.account}
 
@@ -183,6 +179,6 @@ def arm(scope: Scope, pull_request_id: str, **_unused: Any) -> dict[str, Any]:
 @mutates("disablePullRequestAutoMerge")
 def disarm(scope: Scope, pull_request_id: str) -> dict[str, Any]:
     """Disarm it."""
-    issue, row = _pull(scope, pull_request_id)
-    row.auto_merge_by = None
+    issue = _pull(scope, pull_request_id, "contents")
+    row_of(issue).auto_merge_by = None
     return {"pullRequest": issue, "actor": scope.account}

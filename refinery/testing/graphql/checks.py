@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from refinery.testing.graphql.ids import named_id
 from refinery.testing.graphql.objects import Commit, Ref
 from refinery.testing.graphql.paging import Window, window
 from refinery.testing.graphql.problems import unresolved
-from refinery.testing.graphql.registry import answers, is_kind, reads, resolves
+from refinery.testing.graphql.registry import Resolver, answers, is_kind, reads, resolves
 from refinery.testing.graphql.rules import is_required
 from refinery.testing.graphql.scope import Scope
 from refinery.testing.state import CheckRun, CheckSuite, Issue, Repository, Status
@@ -41,6 +42,17 @@ class Report:
 is_kind(Report, "StatusCheckRollup")
 
 
+def reported(commit: Commit, scope: Scope) -> Report | None:
+    """The report on a commit, of which there is none before the first result.
+
+    Raises:
+        Problem: FORBIDDEN: the viewer's token may see neither checks nor statuses.
+    """
+    scope.reads("checks", "statuses")
+    report = report_on(commit)
+    return report if report.contexts else None
+
+
 def report_on(commit: Commit) -> Report:
     """The newest results of every check and status of a commit."""
     runs = {(run.suite.id, run.name): run for run in commit.repository.checks if run.head_sha == commit.oid}
@@ -59,7 +71,7 @@ def _run_state(run: CheckRun) -> str:
     return "SUCCESS" if (run.conclusion or "").upper() in _GOOD else "FAILURE"
 
 
-def repository_of(scope: Scope, subject: CheckRun | CheckSuite | Status) -> Repository:
+def repository_of(subject: CheckRun | CheckSuite | Status, scope: Scope) -> Repository:
     """The repository that holds a result."""
     suite = subject.suite if isinstance(subject, CheckRun) else subject
     return next(
@@ -70,23 +82,28 @@ def repository_of(scope: Scope, subject: CheckRun | CheckSuite | Status) -> Repo
 
 
 def _commit(suite: CheckSuite, scope: Scope) -> Commit:
-    return Commit(repository_of(scope, suite), suite.head_sha)
+    return Commit(repository_of(suite, scope), suite.head_sha)
 
 
 def _page(subject: CheckRun | CheckSuite, scope: Scope) -> str:
-    repository = repository_of(scope, subject)
+    repository = repository_of(subject, scope)
     return f"{repository.full_name}/runs/{subject.id}"
+
+
+def _naming(kind: str) -> Resolver:
+    return lambda report, _scope: named_id(kind, report.commit.repository.id, report.commit.oid)
 
 
 answers(
     "Commit",
     {
-        "statusCheckRollup": lambda commit, _: report if (report := report_on(commit)).contexts else None,
+        "statusCheckRollup": reported,
         "status": lambda commit, _: report if (report := report_on(commit)).statuses else None,
     },
 )
 reads("StatusCheckRollup Status", commit="commit")
-answers("StatusCheckRollup Status", {"id": lambda report, scope: scope.node_id(report)})
+for _kind in ("StatusCheckRollup", "Status"):
+    answers(_kind, {"id": _naming(_kind)})
 reads("StatusCheckRollup", state="state")
 answers(
     "StatusCheckRollupContextConnection",
@@ -141,7 +158,7 @@ answers(
         "state": lambda status, _: status.state.upper(),
         "description": lambda status, _: status.description or None,
         "targetUrl": lambda status, _: status.target_url or None,
-        "commit": lambda status, scope: Commit(repository_of(scope, status), status.sha),
+        "commit": lambda status, scope: Commit(repository_of(status, scope), status.sha),
     },
 )
 
@@ -164,13 +181,13 @@ def _suites(commit: Commit, _scope: Scope, **bounds: Any) -> Window:
 
 @resolves("CheckSuite", "checkRuns")
 def _runs(suite: CheckSuite, scope: Scope, **bounds: Any) -> Window:
-    found = [run for run in repository_of(scope, suite).checks if run.suite is suite]
+    found = [run for run in repository_of(suite, scope).checks if run.suite is suite]
     return window(found, bounds, "checkRuns", key=lambda run: (run.id,))
 
 
 @resolves("CheckSuite", "branch")
 def _branch(suite: CheckSuite, scope: Scope) -> Ref | None:
-    heads = scope.refs(repository_of(scope, suite), "refs/heads/")
+    heads = scope.refs(repository_of(suite, scope), "refs/heads/")
     return next((ref for ref in heads if ref.oid == suite.head_sha), None)
 
 
@@ -201,7 +218,7 @@ def _is_required(
     pull_request_id: str | None = None,
     pull_request_number: int | None = None,
 ) -> bool:
-    repository = repository_of(scope, subject)
+    repository = repository_of(subject, scope)
     if pull_request_number is not None:
         issue = repository.issues.get(pull_request_number)
     else:

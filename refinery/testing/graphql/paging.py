@@ -81,7 +81,8 @@ def check(bounds: Mapping[str, Any], field: str) -> None:
         if value > LIMIT:
             raise Problem(
                 "EXCESSIVE_PAGINATION",
-                f"Requesting {value} records on the `{field}` connection exceeds the `{name}` limit of {LIMIT} records.",
+                f"Requesting {value} records on the `{field}` connection exceeds the `{name}` limit of {LIMIT}"
+                " records.",
             )
         if value < 0:
             raise Problem("INVALID_CURSOR_ARGUMENTS", f"`{name}` on the `{field}` connection is below zero.")

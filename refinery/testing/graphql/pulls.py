@@ -6,12 +6,13 @@ from typing import Any
 from refinery.git import Git
 from refinery.testing import checking
 from refinery.testing import pulls as acts
-from refinery.testing.graphql.checks import report_on
+from refinery.testing.graphql.checks import report_on, reported
 from refinery.testing.graphql.ids import named_id
 from refinery.testing.graphql.issues import page_of
 from refinery.testing.graphql.lists import instant, listed, state_of
 from refinery.testing.graphql.objects import Commit, Ref
 from refinery.testing.graphql.paging import Window, window
+from refinery.testing.graphql.problems import unresolved
 from refinery.testing.graphql.registry import Resolver, answers, is_kind, reads, resolves
 from refinery.testing.graphql.scope import Scope
 from refinery.testing.state import Event, Issue, Pull, Repository
@@ -153,10 +154,8 @@ answers(
         "mergeStateStatus": lambda issue, _: merge_state(issue),
         "permalink": lambda issue, scope: scope.url(page_of(issue)),
         "potentialMergeCommit": lambda _issue, _scope: None,
-        "statusCheckRollup": lambda issue, _: (
-            report
-            if (report := report_on(Commit(issue.repository, row_of(issue).head_sha))).contexts
-            else None
+        "statusCheckRollup": lambda issue, scope: reported(
+            Commit(issue.repository, row_of(issue).head_sha), scope
         ),
         "totalCommentsCount": lambda issue, _: len(issue.comments) + len(row_of(issue).reviews),
         "autoMergeRequest": lambda issue, _: issue if row_of(issue).auto_merge_by is not None else None,

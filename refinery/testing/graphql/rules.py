@@ -10,7 +10,7 @@ from refinery.testing.graphql.objects import Ref
 from refinery.testing.graphql.paging import Window, window
 from refinery.testing.graphql.registry import answers, is_kind, reads, resolves
 from refinery.testing.graphql.scope import Scope
-from refinery.testing.state import App, CheckRun, Issue, Repository, Status
+from refinery.testing.state import App, CheckRun, Repository, Status
 
 
 @dataclass(frozen=True, eq=False)
