@@ -1,6 +1,8 @@
 """Swarms against one worker, and against the ideal: tasks per second, and a second's work spread over eight.
 
-Whole processes are timed, from `refinery swarm` to its end: starting, the first reconcile and ending are counted.
+Whole processes are timed, from `refinery swarm` to its end: starting, two reconciles and ending are counted. One worker
+with landing is measured twice: with the merger beside it, which is two processes at work, and by `run --loop` with
+`merge` after it, which is one.
 """
 
 import tempfile
@@ -13,7 +15,7 @@ _MANY = 4
 _EIGHT, _SECONDS = 8, 1
 
 
-def run(rounds: int = 3, count: int = 120, long_count: int = 200) -> list[str]:
+def run(rounds: int = 2, count: int = 120, long_count: int = 200) -> list[str]:
     """The lines to print."""
     seen = interleaved(
         rounds,
@@ -22,13 +24,20 @@ def run(rounds: int = 3, count: int = 120, long_count: int = 200) -> list[str]:
             "many": lambda: _instant(count, _MANY),
             "one, landing": lambda: _instant(count, 1, "--merge"),
             "many, landing": lambda: _instant(count, _MANY, "--merge"),
+            "one process": lambda: _one_process(count),
         },
     )
     each = {name: seconds / count for name, seconds in seen.items()}
     title = f"one task, 1 worker / {_MANY} workers"
     return [
         gain(f"{title}, instant agent", each["one"], each["many"], 1.3),
-        gain(f"{title}, and landing", each["one, landing"], each["many, landing"], 1.3),
+        gain(f"{title}, and a merger beside them", each["one, landing"], each["many, landing"], 1.3),
+        gain(
+            f"one task, 1 process / {_MANY} workers and a merger",
+            each["one process"],
+            each["many, landing"],
+            1.3,
+        ),
         _ideal(long_count),
     ]
 
@@ -46,6 +55,15 @@ def _instant(count: int, workers: int, *options: str) -> float:
         stage = Stage(Path(temporary), count)
         seconds = timed(stage.swarm(workers, *options))
         _expect(stage, count, has_merger=bool(options))
+    return seconds
+
+
+def _one_process(count: int) -> float:
+    """Seconds of working on `count` tasks one after the other, then landing them."""
+    with tempfile.TemporaryDirectory() as temporary:
+        stage = Stage(Path(temporary), count)
+        seconds = timed([*stage.program, "run", "--loop", "--quiet"]) + timed([*stage.program, "merge"])
+        _expect(stage, count, has_merger=True)
     return seconds
 
 

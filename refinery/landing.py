@@ -289,7 +289,9 @@ class Line:
         except RefMovedError as error:
             self.options.echo(error.message)
             return item.lease
-        self.options.echo(f"pull {pull.number}: its branch was behind {plan.base}, which is now merged into it")
+        self.options.echo(
+            f"pull {pull.number}: its branch was behind {plan.base}, which is now merged into it"
+        )
         return lease
 
     def _give_back(self, held: Sequence[Lease]) -> None:

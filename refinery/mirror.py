@@ -23,7 +23,7 @@ from refinery.errors import ForgeUnavailableError, GitError, TamperedError
 from refinery.git import Completed, Git, Signature, commit_bytes, write_object
 from refinery.git_credentials import GitCredentials
 from refinery.skeleton import difference, write_skeleton
-from refinery.source import fetch_error, local_repository, pick_default, transport_options
+from refinery.source import asked, fetch_error, local_repository, pick_default, transport_options
 from refinery.trees import merge_bases
 
 HEADS: Final = "+refs/heads/*:refs/remotes/origin/*"
@@ -140,7 +140,7 @@ class Mirror:
         git = self.git(user_config=is_url)
         options = ("--prune", "--quiet", *transport_options(source, is_url), "--", source, *refspecs)
         for _ in range(_TRIES):
-            done = git.attempt(*_FETCH, *options, timeout=timeout)
+            done = asked(git, *_FETCH, *options, timeout=timeout)
             if done.code == 0:
                 return
             if not any(words in done.err for words in _LOST_LOCK):
@@ -161,7 +161,7 @@ class Mirror:
         """
         git = self.git(user_config=is_url)
         options = (*transport_options(source, is_url), "--symref", "--", source, "HEAD", "refs/heads/*")
-        done = git.attempt("ls-remote", *options, timeout=timeout)
+        done = asked(git, "ls-remote", *options, timeout=timeout)
         if done.code != 0:
             raise fetch_error(source, done.code, done.err)
         return pick_default(source, done.out.decode("utf-8", "surrogateescape"))

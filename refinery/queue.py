@@ -124,7 +124,9 @@ def _predicted(project: Project, pull: Pull, seen: View) -> Prediction | None:
 def _failed(predicted: Prediction, pull: Pull, seen: View) -> tuple[Check, ...]:
     """What failed on the head, or on the predicted result."""
     failed = {Conclusion.FAILURE, Conclusion.TIMED_OUT}
-    checks = [check for subject in (pull.head, predicted.tree) for check in seen.state.checks.get(subject, ())]
+    checks = [
+        check for subject in (pull.head, predicted.tree) for check in seen.state.checks.get(subject, ())
+    ]
     return tuple(check for check in checks if check.conclusion in failed)
 
 

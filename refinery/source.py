@@ -5,12 +5,19 @@ What a person typed is judged here, with words that say what to do about it; not
 
 import re
 import shlex
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from refinery.errors import ForgeUnavailableError, RefineryError, UsageError
+from refinery.git import Completed, Git
 
+_PAUSES: Final = (0.2, 1.0)  # seconds before the second and third try
+_PASSING: Final = re.compile(
+    r"returned error: 5\d\d|RPC failed|early EOF|hung up|disconnect|reset by peer|Empty reply|Recv failure"
+)
 _HEAD_LINE = re.compile(r"^ref: refs/heads/(.+)\tHEAD$", re.MULTILINE)
 _BRANCH_LINE = re.compile(r"^[0-9a-f]{40,64}\trefs/heads/(.+)$", re.MULTILINE)
 
@@ -78,6 +85,17 @@ def transport_options(source: str, is_url: bool) -> tuple[str, ...]:
     names = dict.fromkeys(str(folder) for folder in (found.path, found.git_dir, found.common_dir.resolve()))
     settings = " ".join("-c " + shlex.quote(f"safe.directory={name}") for name in names)
     return (f"--upload-pack=git {settings} upload-pack",)
+
+
+def asked(git: Git, *args: str, timeout: float | None = None) -> Completed:
+    """A network read by git, asked again where a server merely stumbled; a write is read back instead."""
+    done = git.attempt(*args, timeout=timeout)
+    for pause in _PAUSES:
+        if done.code == 0 or not _PASSING.search(done.err):
+            break
+        time.sleep(pause)
+        done = git.attempt(*args, timeout=timeout)
+    return done
 
 
 def pick_default(source: str, listing: str) -> str:

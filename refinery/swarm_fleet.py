@@ -11,6 +11,7 @@ from refinery.process import StopFlag
 from refinery.swarm_board import WorkerRow
 from refinery.swarm_child import Child
 
+_DYING: Final = 0.02  # seconds between two looks at a process that closed its pipes
 STARTING: Final = Standing(epoch=-1, is_idle=False)
 
 
@@ -92,6 +93,8 @@ class Fleet:
 
     def step(self, seconds: float) -> None:
         """Wait for lines, ends or a wish to stop, and pass on what came."""
+        if any(not child.pipes for child in self._slots):  # its end is near, and nothing else will tell of it
+            seconds = min(seconds, _DYING)
         for key, _ in self._selector.select(max(0.0, seconds)):
             if isinstance(key.data, Child):
                 self._hear(key.data, key.fileobj)  # type: ignore[arg-type]  # a pipe of the child's

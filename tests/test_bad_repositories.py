@@ -82,7 +82,7 @@ def test_a_registration_that_works_is_not_replaced_by_one_that_does_not(demo, ar
         assert words in complaint(done, code)
 
 
-@pytest.mark.parametrize("slug", ["de/mo", "..", "", "Demo", "-p"])
+@pytest.mark.parametrize("slug", ["de/m/o", "..", "", "Demo", "-p"])
 def test_a_bad_slug_makes_nothing(demo, slug):
     """It would name folders and files of the home."""
     with unchanged(demo):

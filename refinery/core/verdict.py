@@ -86,7 +86,8 @@ class Snapshot:
     `head` is the commit that the branch holds now ("" when it is gone); `tree` the predicted result's; `claim` the
     tip of the task's claim; `change` the proof merge base → head, `result` the proof current base → predicted tree;
     `conflicts` the paths that do not merge; `dependencies` the status of each task that must land first, DONE only
-    if it did; `task_status` what its own source says; `required` the checks that the forge itself asks for; `unknown` what else the forge did not answer.
+    if it did; `task_status` what the task's own source says; `required` the checks that the forge itself asks for;
+    `unknown` what else the forge did not answer.
     """
 
     pull: Pull

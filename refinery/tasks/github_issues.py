@@ -43,6 +43,7 @@ class IssueBook:
         self.label_ids: dict[str, str] = {}
         self._client = client
         self._look = Look()
+        self._ended: dict[int, Issue] = {}  # closed, or without the label: as last read by themselves
         self._read_at = -_AGE
         self._etag = ""
         self._label = ""
@@ -68,6 +69,7 @@ class IssueBook:
                 self._listed, self._doubts = listed, _DOUBTS
                 self._take(listed)
             self._look.issues = self._open(label)
+            self._ended.clear()
             self._doubts -= 1
             is_settled = all(map(self._is_newer_than, self._listed))
             self._read_at = time.monotonic() if is_settled or self._doubts < 0 else -_AGE
@@ -75,14 +77,16 @@ class IssueBook:
 
     def known(self, number: int) -> Issue | None:
         """The issue as it was last seen."""
-        return self._look.issues.get(number)
+        return self._look.issues.get(number) or self._ended.get(number)
 
     def put(self, issue: Issue, label: str) -> None:
         """Remember an issue as it is now known to be."""
         if issue.is_open and issue.has(label):
             self._look.issues[issue.number] = issue
+            self._ended.pop(issue.number, None)
         else:
             self._look.issues.pop(issue.number, None)
+            self._ended[issue.number] = issue
 
     def one(self, number: int, label: str) -> Issue:
         """One issue, read afresh, whatever its labels and state.

@@ -19,16 +19,6 @@ def get_repository(ask: Ask) -> Reply:
     return Reply(200, shapes.repository(repository, ask.url, role))
 
 
-@route("GET", "/repositories/{id}")
-def get_repository_by_id(ask: Ask) -> Reply:
-    """One repository by its number, which outlives its name."""
-    for repository in ask.world.repositories.values():
-        if str(repository.id) == ask.parts["id"]:
-            ask.parts |= {"owner": repository.owner.login, "repo": repository.name}
-            return get_repository(ask)
-    raise ProblemError(404, "Not Found")
-
-
 @route("GET", "/user")
 def get_user(ask: Ask) -> Reply:
     """Who asks: a person; an installation is nobody."""

@@ -86,7 +86,10 @@ class Server:
         await web.UnixSite(self._runner, str(self.socket)).start()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        raw = await request.read()
+        try:
+            raw = await request.read()
+        except ConnectionResetError:  # whoever asked has died
+            return _hang_up(request)
         came = Came(request.method, request.path, request.raw_path, request.query, request.headers, raw)
         of_git = is_git(came.path)
         words = "" if of_git else raw.decode("utf-8", "replace")

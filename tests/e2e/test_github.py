@@ -70,3 +70,10 @@ def test_nothing_is_left_to_do_afterwards(scene):
     scene.merge()
     assert scene.run().outcome is Outcome.NOTHING_READY
     assert scene.reconcile() == []
+
+
+def test_a_git_server_that_fails_once_is_asked_again(scene):
+    """Reads by git are repeated as those by the API are: one 502 ends no run."""
+    scene.issue()
+    scene.hub.faults.add("status", status=502, path=r"info/refs", count=1)
+    assert scene.run().outcome is Outcome.PUBLISHED

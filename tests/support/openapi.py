@@ -48,6 +48,11 @@ def route_of(verb: str, path: str) -> Route | None:
     return None
 
 
+def has_body(route: Route, status: int) -> bool:
+    """Whether the description says what the body of this answer is."""
+    return bool((_response(route, status)[0] or {}).get("content"))
+
+
 def objections(route: Route, status: int, body: Any, kind: str = "application/json") -> list[str]:
     """What the description has against an answer; empty when it agrees."""
     described, where = _response(route, status)

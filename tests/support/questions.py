@@ -7,6 +7,13 @@ import requests
 
 from refinery.testing import FakeGitHub
 
+WHERE = 'repository(owner: "acme", name: "widgets")'
+
+
+def about(fields: str, variables: str = "") -> str:
+    """A question about the repository of these tests."""
+    return f"query {variables} {{ {WHERE} {{ {fields} }} }}"
+
 
 @dataclass(frozen=True)
 class Asker:
@@ -31,6 +38,10 @@ class Asker:
         body = self.body(document, **variables)
         assert "errors" not in body, body["errors"]
         return body["data"]
+
+    def repository(self, fields: str) -> dict[str, Any]:
+        """What there is to say about the repository of these tests."""
+        return self(about(fields))["repository"]
 
     def refused(self, document: str, **variables: Any) -> tuple[str, str]:
         """Type and message of the one error of a question."""

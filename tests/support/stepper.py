@@ -72,7 +72,7 @@ class _Gated:
 
     def __getattr__(self, name: str) -> object:
         plain = getattr(self._forge, name)
-        if name in _FREE:
+        if name in _FREE or not callable(plain):
             return plain
 
         def call(*args: object, **options: object) -> object:

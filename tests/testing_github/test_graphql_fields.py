@@ -40,7 +40,9 @@ class Walk:
         if kind.name in self.seen:
             return "{ __typename }"
         self.seen.add(kind.name)
-        return "{ __typename " + " ".join(self.field(name, field) for name, field in kind.fields.items()) + " }"
+        return (
+            "{ __typename " + " ".join(self.field(name, field) for name, field in kind.fields.items()) + " }"
+        )
 
     def members(self, kind):
         return [each.name for each in self.schema.get_possible_types(kind) if each.name not in self.seen]
@@ -52,7 +54,6 @@ class Walk:
         arguments = ", ".join(f"{each}: {given[each]}" for each in wanted)
         # Fields of one name have different types in different parts of a union: each gets a name of its own.
         return f"f{self.count}: {name}{f'({arguments})' if arguments else ''} {self.below(field.type)}"
-
 
 
 def is_demanded(argument):
@@ -67,7 +68,8 @@ def stage(hub):
     hub.edit(NAME, 1, by="mona", title="Other", body="edited")
     hub.unlabel(NAME, 1, "bug", by="mona")
     hub.label(NAME, 1, "bug", by="mona")
-    hub.comment(NAME, 1, "Hm", by="eve")
+    said = hub.comment(NAME, 1, "Hm", by="github-actions[bot]")
+    hub.world.edit_comment(said, "Hm, hm", said.author)
     head = hub.push(NAME, {"b.py": "b = 1\n"}, branch="topic", by="bob")
     hub.open_pull(NAME, by="bob", head="topic", body="Closes #1")
     hub.review(NAME, 2, "APPROVED", by="mona")
@@ -78,13 +80,20 @@ def stage(hub):
     hub.merge(NAME, 3, by="mona")
     hub.protect(NAME, checks=(("ci", "ci-app"),), reviews=1)
     hub.ruleset(NAME, checks=(("ci", "ci-app"),), merge_queue=True)
+    hub.repository(NAME).rulesets[0]["rules"].append({"type": "pull_request", "parameters": {}})
     pull = hub.issue(NAME, 2)
     pull.pull.auto_merge_by = pull.author
     pull.pull.reviewers.append(hub.world.account("mona"))
     world = hub.world
     for kind in ("assigned", "unassigned"):
         world.event(hub.issue(NAME, 1), kind, pull.author, after="bob")
-    for kind in ("head_ref_deleted", "ready_for_review", "convert_to_draft", "transferred", "added_to_merge_queue"):
+    for kind in (
+        "head_ref_deleted",
+        "ready_for_review",
+        "convert_to_draft",
+        "transferred",
+        "added_to_merge_queue",
+    ):
         world.event(pull, kind, pull.author)
     world.event(pull, "head_ref_force_pushed", pull.author, before=head, after=head)
     hub.close(NAME, 1, by="mona")
@@ -100,8 +109,9 @@ def test_every_field_is_answered(stage, monkeypatch):
     asker = Asker(stage, stage.token("mona"))
     ruleset = stage.repository(NAME).rulesets[0]["id"]
     owner, name = NAME.split("/")
-    for each in samples(asker, owner, name):
-        kind = asker("query($id: ID!) { node(id: $id) { __typename } }", id=each)["node"]["__typename"]
+    names = samples(asker, owner, name)
+    kinds = asker("query($ids: [ID!]!) { nodes(ids: $ids) { __typename } }", ids=names)["nodes"]
+    for kind, each in {kind["__typename"]: each for kind, each in zip(kinds, names, strict=True)}.items():
         below = Walk(schema, ruleset).below(schema.type_map[kind])
         asker(f"query($id: ID!) {{ node(id: $id) {{ ... on {kind} {below} }} }}", id=each)
     asker(
@@ -139,7 +149,7 @@ def samples(asker, owner, name):
     """Opaque names of one object of many kinds."""
     found = asker(
         """query($owner: String!, $name: String!) { repository(owner: $owner, name: $name) {
-        id owner { id } issue(number: 1) { id comments(first: 1) { nodes { id } }
+        id owner { id } issue(number: 1) { id comments(first: 1) { nodes { id author { ... on Bot { id } } } }
           timelineItems(first: 50) { nodes { ... on Node { id } } } }
         queued: pullRequest(number: 2) { id author { ... on User { id } } reviews(first: 1) { nodes { id } }
           timelineItems(first: 50) { nodes { ... on Node { id } } }
@@ -151,7 +161,7 @@ def samples(asker, owner, name):
         owner=owner,
         name=name,
     )
-    return dict.fromkeys(ids_in(found))
+    return list(ids_in(found))
 
 
 def ids_in(found):

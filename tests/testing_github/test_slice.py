@@ -147,6 +147,17 @@ def test_every_document_is_valid_against_githubs_schema(document):
     assert graphql.validate(schemas.current(), graphql.parse(document)) == []
 
 
+@pytest.mark.network
+def test_what_is_newer_can_be_done_without(theirs):
+    """A document that asks for what only newer servers know has a plain one beside it, valid on all."""
+    found = {each.id: each.values[0] for each in documents()}
+    newer = {name for name, text in found.items() if graphql.validate(theirs, graphql.parse(text))}
+    assert newer
+    for name in newer:
+        module, _, constant = name.partition(".")
+        assert graphql.validate(theirs, graphql.parse(found[f"{module}.PLAIN_{constant}"])) == []
+
+
 @pytest.mark.parametrize("document", [*documents()])
 def test_every_document_can_be_asked_of_the_fake(document):
     """The slice has everything that we ask."""

@@ -13,7 +13,7 @@ from refinery.errors import ForgeUnavailableError
 from refinery.forges.git.refs import RefRow, RefUpdate, parse_header, settle
 from refinery.git import EMPTY_TREE, Signature, commit_bytes, write_object
 from refinery.mirror import Mirror
-from refinery.source import fetch_error
+from refinery.source import asked, fetch_error
 
 _TIMEOUT: Final = 120.0
 _AT_ONCE: Final = 500
@@ -37,9 +37,8 @@ class UrlRefs:
         return next(iter(rows), None)
 
     def _listed(self, *patterns: str) -> dict[str, str]:
-        done = self._mirror.git(user_config=True).attempt(
-            "ls-remote", "--refs", self.where, *patterns, timeout=_TIMEOUT
-        )
+        git = self._mirror.git(user_config=True)
+        done = asked(git, "ls-remote", "--refs", self.where, *patterns, timeout=_TIMEOUT)
         if done.code != 0:
             raise fetch_error(self.where, done.code, done.err)
         pairs = (line.split("\t") for line in done.out.decode("utf-8", "surrogateescape").splitlines())

@@ -14,6 +14,7 @@ from refinery.core.keys import key_for, name_of
 from refinery.core.lease import Lease
 from refinery.core.model import (
     BRANCHES,
+    CLAIMS,
     LANDING,
     Claim,
     ClaimState,
@@ -128,7 +129,7 @@ class GitHubForge(GitForge):
         return PullsSeen(pulls, checks, apps)
 
     def write_claim(self, ref: str, claim: Claim, parent: str | None) -> str:
-        """Creations and renewals by the API; take-overs, intents, releases by a leased push, which costs no quota."""
+        """Tasks' claims and renewals by the API; the merger's, take-overs and releases by a leased push: no quota."""
         sha = self._written(ref, claim, parent)
         if claim.state is ClaimState.HELD:
             self._held.add(ref)
@@ -139,9 +140,9 @@ class GitHubForge(GitForge):
 
     def _written(self, ref: str, claim: Claim, parent: str | None) -> str:
         signature = Signature("Refinery", "refinery@localhost", claim.acquired_at)
-        if parent is None:
+        if parent is None and ref.startswith(CLAIMS):
             return self._github.create(ref, encode(claim), signature)
-        if self._is_renewal(claim, parent):
+        if parent is not None and self._is_renewal(claim, parent):
             return self._github.renew(ref, encode(claim), parent, signature)
         return super().write_claim(ref, claim, parent)
 
@@ -151,7 +152,8 @@ class GitHubForge(GitForge):
         return (
             old is not None
             and claim.state is ClaimState.HELD
-            and encode(replace(old, expires_at=claim.expires_at)) == encode(claim)  # instants are rounded there
+            and encode(replace(old, expires_at=claim.expires_at))
+            == encode(claim)  # instants are rounded there
         )
 
     def push(self, lease: Lease, claim: Claim, push: BranchPush) -> Lease:

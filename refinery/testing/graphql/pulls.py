@@ -59,10 +59,10 @@ def row_of(issue: Issue) -> Pull:
     return issue.pull
 
 
-def merge_state(issue: Issue) -> str:
+def merge_state(issue: Issue, scope: Scope) -> str:
     """What a merge button would say: the worst that stands in the way."""
     row = row_of(issue)
-    can = acts.mergeable(issue, is_asked=False) if not row.merged else None
+    can = _can_merge(issue, scope)
     if can is None:
         return "UNKNOWN"
     if not can:
@@ -110,11 +110,15 @@ def _commit(issue: Issue, oid: str | None) -> Commit | None:
     return Commit(issue.repository, oid) if oid else None
 
 
-def _mergeable(issue: Issue, _scope: Scope) -> str:
-    """UNKNOWN for the first who asks about this head and base, as long as it is open."""
-    if issue.state != "open":
-        return "UNKNOWN"
-    return {None: "UNKNOWN", True: "MERGEABLE", False: "CONFLICTING"}[acts.mergeable(issue)]
+def _can_merge(issue: Issue, scope: Scope) -> bool | None:
+    """None for the first who asks about this head and base, and when it is not open; the same in one question."""
+    if issue.state == "open" and issue not in scope.judged:
+        scope.judged[issue] = acts.mergeable(issue)
+    return scope.judged.get(issue)
+
+
+def _mergeable(issue: Issue, scope: Scope) -> str:
+    return {None: "UNKNOWN", True: "MERGEABLE", False: "CONFLICTING"}[_can_merge(issue, scope)]
 
 
 reads(
@@ -151,7 +155,7 @@ answers(
         "mergeQueue": lambda issue, _: queue_of(issue.repository, row_of(issue).base_ref),
         "mergeQueueEntry": lambda issue, _: entry_of(issue),
         "mergeable": _mergeable,
-        "mergeStateStatus": lambda issue, _: merge_state(issue),
+        "mergeStateStatus": merge_state,
         "permalink": lambda issue, scope: scope.url(page_of(issue)),
         "potentialMergeCommit": lambda _issue, _scope: None,
         "statusCheckRollup": lambda issue, scope: reported(

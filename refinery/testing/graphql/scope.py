@@ -1,7 +1,7 @@
 """Who asks, of which world, and what may be seen: handed to every resolver of one question."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from refinery.testing import repository_git
 from refinery.testing.graphql.cost import NOTHING, Cost
@@ -15,13 +15,14 @@ from refinery.testing.world import ROLES, World
 
 @dataclass
 class Scope:
-    """One question: the world, the viewer's token, and what the question costs."""
+    """One question: the world, the viewer's token and hour, what it costs, and which pulls were found to merge."""
 
     world: World
     viewer: Token
     base: str
     window: Window
     cost: Cost = NOTHING
+    judged: dict[Issue, bool | None] = field(default_factory=dict)
 
     @property
     def account(self) -> Account:
