@@ -249,7 +249,8 @@ def test_trace_api_reaches_the_workers_of_a_swarm(refinery):
     refinery.hub.open_issue(NAME, "T", by="mona", labels=("polecat",))
     code, out, err = refinery("-p", NAME, "--trace-api", "swarm", "--agent", "stub=1", "--merge")
     assert code == 0, out + err
-    told = [line for line in (out + err).splitlines() if " claim " in line and "POST" in line]
+    writes = ("POST", " claim "), ("PUT", " merge ")
+    told = [line for line in (out + err).splitlines() if any(a in line and b in line for a, b in writes)]
     assert {line.split("-")[0] for line in told} >= {"[STUB", "[Merger"}
     assert not [line for line in (out + err).splitlines() if '"repairs"' in line]
     assert refinery.hub.issue(NAME, 1).state == "closed"

@@ -322,18 +322,19 @@ def test_a_set_up_that_cannot_be_kept(machine: Machine, script: str, why: str) -
 def test_sixteen_takers_of_four(machine: Machine) -> None:
     """Each prepared one has one taker, everybody gets a worktree, and none is ever free again."""
     entries = {filled(machine).folder for _ in range(4)}
-    start = machine.root / "start"
-    os.mkfifo(start)
+    wait, start = os.pipe()
 
     def worker(number: int) -> None:
-        start.read_text()
+        os.close(start)
+        os.read(wait, 1)  # ends when nobody can write any more: for all of them at once
         own = work(machine, number)
         found = taken(machine, number) or begin(machine.mirror, machine.home, own)
         assert git(found.tree, "branch", "--show-current") == "polecat/t"
         (machine.root / f"got-{number}").write_text(str(found.folder))
 
     children = [forked(lambda number=number: worker(number)) for number in range(16)]
-    os.close(os.open(start, os.O_WRONLY))
+    os.close(start)
+    os.close(wait)
     assert [ended(child) for child in children] == [0] * 16
     got = [Path(path.read_text()) for path in machine.root.glob("got-*")]
     assert len(set(got)) == 16
