@@ -63,7 +63,7 @@ class Place:
     label: Callable[[str], str]
 
 
-def _is_behind(pull: Pull, heads: Mapping[str, str]) -> bool:
+def _has_moved(pull: Pull, heads: Mapping[str, str]) -> bool:
     """Whether its branch moved, which a listing does not show where two changes fall into one second."""
     is_open = pull.state is PullState.OPEN and pull.same_repository
     return is_open and heads.get(pull.branch, pull.head) != pull.head
@@ -104,7 +104,7 @@ class GitHubForge(GitForge):
 
         label = self._place.label(tip)
         seen = self._pulls.look(label, task_of)
-        if any(_is_behind(pull, state.heads) for pull in seen.pulls.values()):
+        if any(_has_moved(pull, state.heads) for pull in seen.pulls.values()):
             seen = self._pulls.look(label, task_of, is_fresh=True)
         seen = self._claimed(state, seen, task_of)
         bases = {pull.base for pull in seen.pulls.values() if pull.state is PullState.OPEN}
@@ -284,7 +284,8 @@ class GitHubForge(GitForge):
         if pull.state is not PullState.MERGED or pull.head != head:
             return ()
         actual, parent = self._landed(base, pull.merged_as)
-        if actual in (tree, self._mirror.predict(parent, head).tree):
+        predicted = self._mirror.predict(parent, head)
+        if actual == tree or (actual == predicted.tree and not predicted.conflicts):
             return ()
         why = f"pull {number} landed as {pull.merged_as[:12]} with tree {actual[:12]}, not the predicted {tree[:12]}"
         freeze = Freeze(base=base, reason=why, by=landing.holder, at=self.now())

@@ -5,7 +5,6 @@ no more, so only those are asked for that are newer than the last look. A condit
 tells, for nothing, whether anything changed at all.
 """
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -43,7 +42,6 @@ class PullBook:
         self._open = PullsSeen()
         self._ended: dict[int, Json] = {}
         self._newest = ""
-        self._lock = threading.Lock()
 
     def look(self, label: str, task_of: Callable[[str], str], *, is_fresh: bool = False) -> PullsSeen:
         """Every labelled pull now; `is_fresh`: although nothing seems to have changed.
@@ -51,13 +49,12 @@ class PullBook:
         Raises:
             ForgeUnavailableError: GitHub did not answer, or not wholly.
         """
-        with self._lock:
-            etag = self._changes(label)
-            if is_fresh or not etag or etag != self._etag or self._is_stale():
-                self._read(label, task_of)
-                self._etag = etag
-            ended = {number: pull_of(row, task_of) for number, row in self._ended.items()}
-            return replace(self._open, pulls={**ended, **self._open.pulls})
+        etag = self._changes(label)
+        if is_fresh or not etag or etag != self._etag or self._is_stale():
+            self._read(label, task_of)
+            self._etag = etag
+        ended = {number: pull_of(row, task_of) for number, row in self._ended.items()}
+        return replace(self._open, pulls={**ended, **self._open.pulls})
 
     def one(self, number: int, task_of: Callable[[str], str]) -> PullsSeen:
         """One pull, whatever its labels, read afresh.
@@ -79,8 +76,7 @@ class PullBook:
 
     def expire(self) -> None:
         """Something was just written: the next look reads again."""
-        with self._lock:
-            self._at = -_AGE
+        self._at = -_AGE
 
     def _changes(self, label: str) -> str:
         """What is another text once an issue or pull with the label changed; costs no quota while none did."""
